@@ -1,0 +1,42 @@
+# What every component's Makefile shares: its own environment, `check`, `test` and `lock`.
+# A component sets PACKAGES (import names of its sources) and may set LOCAL (other folders installed beside it), then includes this file.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+ROOT := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))..)
+LOCAL ?=
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(ROOT)/.tools/bin/uv
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+.PHONY: venv check test run lock format clean
+
+venv: $(VENV)/.ready  ## make this component's environment from its hashed lock
+
+$(VENV)/.ready: requirements-dev.lock pyproject.toml $(ROOT)/ci/make-venv $(LOCAL:%=%/pyproject.toml)
+	$(ROOT)/ci/make-venv $(VENV) requirements-dev.lock . $(LOCAL)
+
+check: venv  ## format, lint, types, imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: venv  ## unit and contract tests of this component
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+format: venv
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(UV)  ## resolve again; existing pins are kept where they still fit
+	$(COMPILE) pyproject.toml --output-file requirements.lock $(LOCK_ARGS)
+	$(COMPILE) pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock $(LOCK_ARGS)
+
+$(UV):
+	$(ROOT)/ci/make-venv $(ROOT)/.tools
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist
