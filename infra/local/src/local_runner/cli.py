@@ -1,0 +1,43 @@
+"""The command line: `local-runner demo`, `local-runner doctor`."""
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+from local_runner.demo import demo
+from local_runner.doctor import problems
+from local_runner.errors import RunnerError, StopAsked
+from local_runner.progress import say
+from local_runner.settings import read_settings
+
+
+def main() -> int:
+    """Run a command and return its exit code: 0 done (or stopped by a person), 1 failed."""
+    parser = argparse.ArgumentParser(prog="local-runner", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser(
+        "demo", help="start the whole product on this machine; settings come from the environment"
+    )
+    run.add_argument("--root", type=Path, default=Path.cwd(), help="the repository's root")
+    commands.add_parser("doctor", help="say what this machine lacks")
+    arguments = parser.parse_args()
+
+    missing = problems()
+    for sentence in missing:
+        print(sentence, file=sys.stderr)
+    if missing or arguments.command == "doctor":
+        return 1 if missing else 0
+    headless = False
+    try:
+        settings = read_settings(os.environ, arguments.root.resolve())
+        headless = settings.headless
+        demo(settings, dict(os.environ))
+    except StopAsked as stop:
+        say(f"   stopped by {signal.Signals(stop.signal_number).name}")
+        return 128 + stop.signal_number if headless else 0
+    except RunnerError as error:
+        print(f"\n{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        return 1
+    return 0

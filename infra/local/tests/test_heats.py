@@ -1,0 +1,94 @@
+"""The lake is asked for every treatment, and what is missing or doubled is named."""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_runner import heats
+from local_runner.errors import HeatsMissing
+from local_runner.plan import Plan, Ports
+from local_runner.processes import Processes
+from local_runner.settings import Settings
+
+
+class Monitoring(ThreadingHTTPServer):
+    """A stand-in for monitoring's API: knows the rows that a test gives it."""
+
+    rows: dict[str, dict[str, int]]
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Monitoring
+
+    def do_GET(self) -> None:
+        row = self.server.rows.get(self.path.removeprefix("/api/v1/treatments/"))
+        self.send_response(404 if row is None else 200)
+        self.end_headers()
+        self.wfile.write(json.dumps(row).encode())
+
+    def log_message(self, *_arguments: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def monitoring() -> Iterator[Monitoring]:
+    server = Monitoring(("127.0.0.1", 0), Handler)
+    server.rows = {}
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def treatment(number: int) -> dict[str, Any]:
+    return {"plant_id": "demo", "heat_uid": f"uid-{number}", "station": "tapping", "treatment_no": 1}
+
+
+def check(monitoring: Monitoring, folder: Path, played: int) -> None:
+    plan = Plan(Settings(folder, folder), Ports(0, 0, monitoring.server_port, 0, 0, 0))
+    heats.wait_for_lake(plan, Processes(folder, os.environ), [treatment(number) for number in range(played)])
+
+
+def test_all_treatments_once_is_well(
+    monitoring: Monitoring, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monitoring.rows = {f"demo/uid-{number}/tapping/1": {"revision": 1, "rows": 1} for number in range(3)}
+
+    check(monitoring, tmp_path, played=3)
+
+    assert "each exactly once" in capsys.readouterr().out
+
+
+def test_a_corrected_treatment_has_a_row_per_revision(
+    monitoring: Monitoring, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monitoring.rows = {"demo/uid-0/tapping/1": {"revision": 2, "rows": 2}}
+
+    check(monitoring, tmp_path, played=1)
+
+    assert "each exactly once" in capsys.readouterr().out
+
+
+def test_a_missing_treatment_is_named(
+    monitoring: Monitoring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heats, "STANDSTILL_S", 0.3)
+    monitoring.rows = {"demo/uid-0/tapping/1": {"revision": 1, "rows": 1}}
+
+    with pytest.raises(HeatsMissing, match="1 missing: demo/uid-1/tapping/1"):
+        check(monitoring, tmp_path, played=2)
+
+
+def test_a_doubled_treatment_is_named(monitoring: Monitoring, tmp_path: Path) -> None:
+    monitoring.rows = {"demo/uid-0/tapping/1": {"revision": 1, "rows": 2}}
+
+    with pytest.raises(HeatsMissing, match="1 stored more often: demo/uid-0/tapping/1"):
+        check(monitoring, tmp_path, played=1)
