@@ -122,7 +122,7 @@ class Heats(Csv):
     grade: str
     time: Annotated[
         Annotated[FileOrder, Tag("FileOrder")] | Annotated[TimeColumn, Tag("TimeColumn")],
-        Discriminator(lambda value: "FileOrder" if isinstance(value, dict) and "order" in value else "TimeColumn"),
+        Discriminator(lambda value: "FileOrder" if "order" in (value if isinstance(value, dict) else dir(value)) else "TimeColumn"),
     ]
     completed_after_min: float | str = 30.0
     treatment_no: str | None = None
