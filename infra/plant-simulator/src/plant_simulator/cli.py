@@ -1,0 +1,116 @@
+"""The command `plant-simulator`: master data, a history, a live plant, the table of settings."""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from plant_simulator import catalogue, history, master_data, parameters
+from plant_simulator.errors import BadSettingError, SimulatorError
+
+PREFIX = "PLANT_SIMULATOR_"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command; an expected failure is one line on stderr and exit code 2."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        options.run(options)
+    except SimulatorError as error:
+        sys.exit(f"plant-simulator: {error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="plant-simulator", description="Stands in for the plant.", epilog=f"Every option may be set as {PREFIX}<OPTION>."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    shared = argparse.ArgumentParser(add_help=False)
+    _option(shared, "--catalogue", type=Path, help="folder with additives.yaml, grades.yaml, handbook.yaml (default: the demo plant's)")
+    _option(shared, "--parameters", type=Path, help="YAML file with figures that differ from docs/settings.md")
+    _option(shared, "--plant-id", default="demo", help="(default: %(default)s)")
+    _option(shared, "--seed", type=_whole, default=7, help="the same seed gives the same plant (default: %(default)s)")
+    _option(shared, "--log-level", default="info", choices=["debug", "info", "warning", "error"])
+
+    command = commands.add_parser("master-data", parents=[shared], help="write grades, additives and the handbook rule as JSON")
+    _option(command, "--first-heat-no", type=_positive, default=1, help="lots are those in the bins at this heat (default: %(default)s)")
+    _option(command, "--output", type=Path, required=True)
+    command.set_defaults(run=_master_data)
+
+    command = commands.add_parser("history", parents=[shared], help="write heats.csv, additives.csv and mapping.yaml of past heats")
+    _option(command, "--heats", type=_positive, default=2000, help="(default: %(default)s)")
+    _option(command, "--output", type=Path, required=True, help="folder")
+    _option(command, "--end-at", type=_instant, default=_instant("2026-01-01T00:00:00Z"), help="when the history ends (default: 2026-01-01T00:00:00Z)")
+    _option(command, "--minutes-between-heats", type=_minutes, default=40.0, help="(default: %(default)s)")
+    _option(command, "--truth", type=Path, help="also write the hidden truth to this CSV file")
+    command.set_defaults(run=_history)
+
+    command = commands.add_parser("settings", help="print the table of the plant's figures (docs/settings.md)")
+    _option(command, "--log-level", default="info", help=argparse.SUPPRESS)
+    command.set_defaults(run=lambda _: sys.stdout.write(parameters.markdown()))
+    return parser
+
+
+def _master_data(options: argparse.Namespace) -> None:
+    plant, figures = catalogue.load(options.catalogue), parameters.load(options.parameters)
+    document = master_data.document(plant, figures, options.seed, options.first_heat_no, options.plant_id)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def _history(options: argparse.Namespace) -> None:
+    history.write(
+        catalogue.load(options.catalogue),
+        parameters.load(options.parameters),
+        seed=options.seed,
+        heats=options.heats,
+        folder=options.output,
+        plant_id=options.plant_id,
+        end_at=options.end_at,
+        minutes_between_heats=options.minutes_between_heats,
+        truth=options.truth,
+    )
+
+
+def _option(parser: argparse.ArgumentParser, name: str, **how: object) -> None:
+    """An option that its environment variable sets where it is not given."""
+    value = os.environ.get(PREFIX + name.removeprefix("--").replace("-", "_").upper())
+    if value is not None:
+        how = {**how, "default": value, "required": False}
+    parser.add_argument(name, **how)  # type: ignore[arg-type]
+
+
+def _whole(text: str) -> int:
+    return _number(text, int(text) if text.isdigit() else -1, 0, "a whole number >= 0")
+
+
+def _positive(text: str) -> int:
+    return _number(text, int(text) if text.isdigit() else -1, 1, "a whole number >= 1")
+
+
+def _number(text: str, value: int, least: int, allowed: str) -> int:
+    if value < least:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: {allowed}")
+    return value
+
+
+def _minutes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: a number above 0")
+    return value
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: UTC such as 2026-01-01T00:00:00Z") from None

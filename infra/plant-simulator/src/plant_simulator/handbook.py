@@ -1,0 +1,106 @@
+"""The handbook rule, vectorised over heats: kg = (aim - now) x mass / (assay x nominal recovery), step by step.
+
+The rule itself is data and is described beside its golden cases in the contract `handbook-rule`, which a test holds this module to.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from plant_simulator.elements import Booleans, Floats
+
+TINY = 1e-9
+
+
+@dataclass(frozen=True)
+class Offers:
+    """Additives that can be tipped: assay in wt % (heat, additive, element), the rest in kg (heat, additive) or (additive,)."""
+
+    assay_pct: Floats
+    stock_kg: Floats
+    max_kg: Floats
+    min_kg: Floats
+    increment_kg: Floats
+    is_offered: Booleans
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What the rule adds (heat, additive), what it expects (heat, element; NaN not known), and which elements it had to skip."""
+
+    added_kg: Floats
+    predicted_pct: Floats
+    is_skipped: Booleans
+
+
+def work_out(
+    entry: Mapping[str, Any],
+    elements: Sequence[str],
+    additives: Sequence[str],
+    now_pct: Floats,
+    aim_pct: Floats,
+    steel_mass_t: Floats,
+    offers: Offers,
+) -> Figure:
+    """Apply one handbook entry to heats of one grade.
+
+    `now_pct` and `aim_pct` are (heat, element), NaN where not measured or nothing is asked for; names that the entry has and the
+    arrays have not are passed over.
+    """
+    of_element = {e: i for i, e in enumerate(elements)}
+    of_additive = {a: j for j, a in enumerate(additives)}
+    recovery = np.array([entry["nominal_recovery"].get(e, 1.0) for e in elements])
+    assumed = np.array([entry.get("assumed_pct", {}).get(e, np.nan) for e in elements])
+    now = np.where(np.isnan(now_pct), assumed, now_pct)
+    mass_kg = steel_mass_t * 1000
+    added = np.zeros((len(now), len(additives)))
+    skipped = np.zeros(now.shape, dtype=np.bool_)
+    most = np.minimum(np.broadcast_to(offers.stock_kg, added.shape), np.broadcast_to(offers.max_kg, added.shape))
+
+    for step in entry["steps"]:
+        e = of_element.get(step["element"])
+        if e is None:
+            continue
+        skipped[:, e] |= np.isnan(now[:, e]) & ~np.isnan(aim_pct[:, e])
+        limits = [of_element[x] for x in step.get("not_beyond_aim_of", ()) if x in of_element]
+        for name in step["additives"]:
+            j = of_additive.get(name)
+            if j is None:
+                continue
+            assay = offers.assay_pct[:, j]
+            wanted = _kg_to_aim(e, now, aim_pct, assay, recovery, mass_kg)
+            for limit in limits:
+                room = _kg_to_aim(limit, now, aim_pct, assay, recovery, mass_kg)
+                wanted = np.where(np.isnan(room), wanted, np.minimum(wanted, room))
+            is_of_use = offers.is_offered[:, j] & (wanted > 0)
+            kg = _tippable(np.where(is_of_use, wanted, 0.0), added[:, j], most[:, j], offers, j)
+            added[:, j] += kg
+            now = now + kg[:, None] * assay * recovery / mass_kg[:, None]
+    return Figure(added, now, skipped)
+
+
+def aims(window_min: Floats, window_aim: Floats, window_max: Floats) -> Floats:
+    """`aim`; else the middle of min and max; else min; a window with only max asks for nothing (NaN)."""
+    middle = np.where(np.isnan(window_max), window_min, (window_min + window_max) / 2)
+    return np.where(np.isnan(window_aim), middle, window_aim)
+
+
+def _kg_to_aim(e: int, now: Floats, aim: Floats, assay: Floats, recovery: Floats, mass_kg: Floats) -> Floats:
+    """Kilograms that bring element `e` to its aim, 0 where it is above; NaN where the alloy has none of it, or aim or content isn't known."""
+    per_kg = assay[:, e] * recovery[e] / mass_kg
+    gap = aim[:, e] - now[:, e]
+    return np.where(per_kg > 0, np.maximum(gap, 0) / np.where(per_kg > 0, per_kg, 1), np.nan)
+
+
+def _tippable(wanted: Floats, taken: Floats, most: Floats, offers: Offers, j: int) -> Floats:
+    step = float(offers.increment_kg[j])
+    nearest = np.floor(wanted / step + 0.5 + TINY) * step
+    largest = np.floor(most / step + TINY) * step - taken
+    kg = np.maximum(np.minimum(nearest, largest), 0)
+    least = float(offers.min_kg[j])
+    total = taken + kg
+    is_small = (total > 0) & (total < least)
+    is_raised = is_small & (total >= least / 2) & (least <= most)
+    return np.where(is_raised, least - taken, np.where(is_small, 0.0, kg))
