@@ -1,0 +1,1 @@
+"""Collects completed heats into the lake exactly once, and shows how the model and the plant are doing."""

@@ -1,0 +1,51 @@
+"""`monitoring collect` and `monitoring serve`."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+
+import uvicorn
+from pydantic import ValidationError
+
+from monitoring.collection.collector import collect
+from monitoring.errors import MonitoringError
+from monitoring.settings import Settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    parser = argparse.ArgumentParser(prog="monitoring", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("collect", help="collect completed heats from the bus into the lake, until stopped")
+    commands.add_parser("serve", help="serve the dashboard, JSON and metrics")
+    command = parser.parse_args(arguments).command
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        settings = Settings()
+        if command == "collect":
+            asyncio.run(_collect(settings))
+        else:
+            _serve(settings)
+    except ValidationError as error:
+        for problem in error.errors():
+            print(f"MONITORING_{str(problem['loc'][0]).upper()}: {problem['msg']}", file=sys.stderr)
+        return 2
+    except MonitoringError as error:
+        print(f"monitoring {command}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _collect(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(one, stop.set)
+    await collect(settings.lake, settings.nats_url, stop)
+
+
+def _serve(settings: Settings) -> None:
+    from monitoring.dashboard.app import create_app
+
+    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_level="warning")

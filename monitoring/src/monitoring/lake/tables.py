@@ -1,0 +1,131 @@
+"""The lake's Delta tables: made where missing, appended to together with a position, compacted, read.
+
+A position is the last sequence of a bus stream whose effect is in the table. It is committed in the same
+Delta commit as the rows, as an application transaction whose id holds the identity of the stream, so rows and
+position cannot come apart. Delta does not refuse a position that was committed before, only one committed
+*meanwhile*: so `append` says from which position it starts, and whoever appends has read that position first.
+"""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from monitoring.errors import PositionMovedError, UnreadableLakeError
+
+TableName = Literal["heats", "quarantine"]
+TABLES: tuple[TableName, TableName] = ("heats", "quarantine")
+
+# Old versions must stay readable for as long as somebody may ask what a model was trained on or what a figure
+# was made from.
+RETENTION = {
+    "delta.logRetentionDuration": "interval 365 days",
+    "delta.deletedFileRetentionDuration": "interval 365 days",
+}
+COMPACTED_FILE_BYTES = 16_000_000  # rewritten in well under a second, so collecting does not fall behind
+
+
+def delta_schema(name: TableName) -> Schema:
+    """Return the contract's schema of a table."""
+    return Schema.from_json(files(__package__).joinpath(f"{name}.v1.delta-schema.json").read_text())
+
+
+def open_table(lake: Path, name: TableName) -> DeltaTable:
+    """Open a table of the lake; make the folder and the table where they are missing.
+
+    Raises UnreadableLakeError where a table is there that lacks columns of the contract.
+    """
+    path = lake / name
+    wanted = delta_schema(name)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        table = DeltaTable.create(path, wanted, mode="ignore", configuration=RETENTION)
+    except CommitFailedError:  # somebody made it at the same moment
+        table = DeltaTable(path)
+    except (DeltaError, OSError) as error:
+        raise UnreadableLakeError(
+            str(error), where=str(path), allowed="a folder to write to, or a Delta table"
+        ) from error
+    _check_columns(table, wanted, path)
+    return table
+
+
+def find_table(lake: Path, name: TableName) -> DeltaTable | None:
+    """Open a table to read, or return None where there is none yet. Raises UnreadableLakeError."""
+    path = lake / name
+    try:
+        table = DeltaTable(path)
+    except TableNotFoundError:
+        return None
+    except (DeltaError, OSError) as error:
+        raise UnreadableLakeError(str(error), where=str(path), allowed="a readable Delta table") from error
+    _check_columns(table, delta_schema(name), path)
+    return table
+
+
+def position(table: DeltaTable, stream: str) -> int:
+    """Return the last sequence of `stream` whose effect is in this version of the table, 0 where there is
+    none.
+    """
+    return table.transaction_version(_application(stream)) or 0
+
+
+def append(table: DeltaTable, rows: list[dict[str, Any]], *, stream: str, after: int, upto: int) -> None:
+    """Commit `rows`, made of the messages of `stream` after sequence `after` up to `upto`, and the position
+    `upto`, at once.
+
+    No rows is fine: then only the position moves. Rows that others append at the same time don't matter.
+    Raises PositionMovedError, with nothing committed, where the position is not `after` any more.
+    """
+    if (now := position(table, stream)) != after:
+        raise PositionMovedError(
+            f"the position is {now}", where=f"{table.table_uri} of {stream}", allowed=f"{after}"
+        )
+    arrow_schema: Any = table.schema().to_arrow()
+    batch = pa.RecordBatch.from_pylist(rows, schema=pa.schema(arrow_schema))
+    transaction = Transaction(_application(stream), upto)
+    try:
+        write_deltalake(
+            table, batch, mode="append", commit_properties=CommitProperties(app_transactions=[transaction])
+        )
+    except CommitFailedError as error:
+        raise PositionMovedError(
+            str(error), where=f"{table.table_uri} of {stream}", allowed=f"{after}"
+        ) from error
+
+
+def compact(table_path: str) -> int:
+    """Write small files together; return how many became fewer. Old versions stay readable.
+
+    Needs its own view of the table, so it can go on beside appends; where it meets another compaction, the
+    other one wins.
+    """
+    try:
+        done = DeltaTable(table_path).optimize.compact(target_size=COMPACTED_FILE_BYTES)
+    except CommitFailedError:
+        return 0
+    return int(done["numFilesRemoved"]) - int(done["numFilesAdded"])
+
+
+def scan(table: DeltaTable) -> pl.LazyFrame:
+    """Return the rows of this version of the table."""
+    return pl.scan_delta(table)
+
+
+def _application(stream: str) -> str:
+    return f"monitoring/{stream}"
+
+
+def _check_columns(table: DeltaTable, wanted: Schema, path: Path) -> None:
+    found = {field.name: field.type for field in table.schema().fields}
+    for column in wanted.fields:
+        if found.get(column.name) != column.type:
+            raise UnreadableLakeError(
+                f"column {column.name} is {found.get(column.name, 'missing')}",
+                where=str(path),
+                allowed=str(column.type),
+            )

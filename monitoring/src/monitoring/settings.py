@@ -1,0 +1,16 @@
+"""Settings, read once from MONITORING_* environment variables."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="MONITORING_", frozen=True)
+
+    lake: Path = Path("build/lake")
+    nats_url: str = "nats://127.0.0.1:4222"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8002, ge=1, le=65535)
+    plant_id: str | None = None
