@@ -1,0 +1,52 @@
+"""Golden rows: requests whose answers a bundle promises to reproduce."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from model_service.contracts import RecommendationRequest
+from model_service.manifest import Golden, GoldenRow
+from model_service.model import Bundle
+from model_service.recommendation import recommend
+
+TOLERANCE = 1e-6
+
+
+def make_golden(bundle: Bundle, requests: Sequence[RecommendationRequest]) -> Golden:
+    """Return the rows that `bundle` answers now."""
+    return Golden(
+        tolerance=TOLERANCE, rows=[GoldenRow(request=r, response=_answer(bundle, r)) for r in requests]
+    )
+
+
+def differences(bundle: Bundle, golden: Golden) -> Iterator[str]:
+    """Yield what `bundle` answers otherwise: path, expected and found value."""
+    for i, row in enumerate(golden.rows):
+        yield from _compare(
+            row.response, _answer(bundle, row.request), f"$.rows[{i}].response", golden.tolerance
+        )
+
+
+def _answer(bundle: Bundle, request: RecommendationRequest) -> dict[str, Any]:
+    answer: dict[str, Any] = msgspec.to_builtins(recommend(bundle, request))
+    del answer["model"]
+    return answer
+
+
+def _compare(expected: Any, found: Any, where: str, tolerance: float) -> Iterator[str]:
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for key in sorted(expected.keys() | found.keys()):
+            yield from _compare(expected.get(key), found.get(key), f"{where}.{key}", tolerance)
+    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        for i, (one, other) in enumerate(zip(expected, found, strict=True)):
+            yield from _compare(one, other, f"{where}[{i}]", tolerance)
+    elif _is_number(expected) and _is_number(found):
+        if not abs(expected - found) <= tolerance:
+            yield f"{where}: expected {expected!r}, found {found!r}"
+    elif expected != found:
+        yield f"{where}: expected {expected!r:.80}, found {found!r:.80}"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

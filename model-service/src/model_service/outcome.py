@@ -1,0 +1,112 @@
+"""The outcome of a heat as an affine function of the kilograms; equations in `parameters`."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_service.contracts import Additive, Analysis, Below, Heat, Window
+from model_service.features import measured_pct
+from model_service.parameters import ElementModel, StationModel
+from model_service.state import ElementState, believed_mass_t, element_state, state_row
+from model_service.trees import Trees
+
+Vector = NDArray[np.float64]
+
+
+class Outcome(NamedTuple):
+    """Elements are rows' names e, offers columns' names j; everything in wt % and kg.
+
+    base_pct = constant_pct + kilograms @ slope; added_pct = kilograms @ added_per_kg.
+    """
+
+    elements: tuple[str, ...]
+    models: tuple[ElementModel, ...]
+    states: tuple[ElementState, ...]
+    row: list[float]
+    mass_t: float
+    first_pct: Vector
+    constant_pct: Vector
+    slope: NDArray[np.float64]
+    added_per_kg: NDArray[np.float64]
+    variance: Vector
+    recovery_variance: Vector
+
+
+def known_elements(station: StationModel, heat: Heat) -> list[str]:
+    """Return the modelled elements whose first analysis is measured, or wanted by a window and assumed."""
+    return [
+        element
+        for element in sorted(station.elements)
+        if heat.chemistry.get(element) is not None
+        or (element in heat.windows and station.elements[element].assumed_first is not None)
+    ]
+
+
+def outcome_of(
+    station: StationModel, trees: Trees, heat: Heat, offers: Sequence[Additive], elements: Sequence[str]
+) -> Outcome:
+    """Return the outcome for `elements`, of which `known_elements` has made sure."""
+    models = tuple(station.elements[element] for element in elements)
+    row = state_row(station, heat)
+    states = tuple(element_state(station, model, trees, row) for model in models)
+    mass_t = believed_mass_t(station, heat)
+
+    firsts = [first_analysis(heat.chemistry.get(e), model) for e, model in zip(elements, models, strict=True)]
+    first = np.array([pct for pct, _ in firsts], dtype=float)
+    reference = np.array(
+        [_reference_pct(heat.windows.get(e), pct) for e, (pct, _) in zip(elements, firsts, strict=True)]
+    )
+    assay = np.array([[offer.assay.get(e, 0.0) for e in elements] for offer in offers], dtype=float)
+    assay = assay.reshape(len(offers), len(elements))
+    metallic = np.array([offer.metallic_yield for offer in offers], dtype=float)
+    recovery = np.array([state.recovery for state in states])
+    per_kg = 1.0 / (1000.0 * mass_t)
+    return Outcome(
+        elements=tuple(elements),
+        models=models,
+        states=states,
+        row=row,
+        mass_t=mass_t,
+        first_pct=first,
+        constant_pct=first + np.array([state.offset_pct for state in states]),
+        slope=(assay * recovery - np.outer(metallic, reference)) * per_kg,
+        added_per_kg=assay * per_kg,
+        variance=np.array(
+            [model.noise_sd_pct**2 + sd**2 for model, (_, sd) in zip(models, firsts, strict=True)]
+        ),
+        recovery_variance=np.array([model.recovery_sd**2 for model in models]),
+    )
+
+
+def sd_pct(outcome: Outcome, added_pct: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the standard deviation (wt %) where `added_pct` of each element is added."""
+    deviation: NDArray[np.float64] = np.sqrt(outcome.variance + outcome.recovery_variance * added_pct**2)
+    return deviation
+
+
+def first_analysis(analysis: Analysis, model: ElementModel) -> tuple[float, float]:
+    """Return first wt % and its further sd: measured, censored (uniform under the limit) or assumed."""
+    measured = measured_pct(analysis)
+    if measured is not None:
+        return measured, analysis.below / math.sqrt(12) if isinstance(analysis, Below) else 0.0
+    assert model.assumed_first is not None
+    return model.assumed_first.pct, model.assumed_first.sd_pct
+
+
+def aim_pct(window: Window | None) -> float | None:
+    """Return the aim; else the middle of the window; else its minimum; None where it only has a maximum."""
+    if window is None:
+        return None
+    if window.aim is not None:
+        return window.aim
+    if window.min is not None and window.max is not None:
+        return (window.min + window.max) / 2
+    return window.min
+
+
+def _reference_pct(window: Window | None, first_pct: float) -> float:
+    aim = aim_pct(window)
+    return first_pct if aim is None else aim

@@ -1,0 +1,151 @@
+"""The model as plain numbers: `model.json` of a bundle.
+
+Per station and element, with kg_j kilograms of additive j, its assay a_je (wt %) and the steel mass M (t):
+
+    final_pct = first_pct + sum_j kg_j * (recovery * a_je - metallic_yield_j * reference_pct) / (1000 * M) + offset
+    recovery  = recovery + sum_f recovery_slopes[f] * (x_f - default_f) + correction of its trees (capped)
+    offset    = offset_pct + sum_f offset_slopes[f] * (x_f - default_f) + correction of its trees (capped)
+    sd_pct^2  = noise_sd_pct^2 + (recovery_sd * added_pct)^2 + sd of an assumed or censored first analysis^2
+
+`reference_pct` is the aim of the element's window, or the first analysis where there is none: so the steel that
+an alloy dilutes is taken at its final content, and the outcome stays affine in the kilograms.
+Features x_f describe the state of the heat only, never the kilograms.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, field
+
+from model_service.contracts import Element, Slug
+from model_service.errors import Fault
+
+FORMAT = "steel-additive-model/v1"
+
+NotNegative = Annotated[float, Meta(ge=0)]
+Positive = Annotated[float, Meta(gt=0)]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of model.json; an unknown field is an error, because it would be a number that nobody uses."""
+
+
+class Feature(Record, frozen=True, kw_only=True):
+    """A column of the trees, with its range in training; `default` is taken where it is missing."""
+
+    name: Slug
+    unit: str
+    low: float
+    high: float
+    default: float
+
+
+class Range(Record, frozen=True, kw_only=True):
+    """Lowest and highest value seen in training."""
+
+    low: float
+    high: float
+
+
+class SteelMass(Record, frozen=True, kw_only=True):
+    """Range in training (t), and how far the scale is trusted: mass = nominal + trust * (read - nominal)."""
+
+    low: Positive
+    high: Positive
+    nominal: Positive
+    trust: Annotated[float, Meta(ge=0, le=1)] = 1.0
+
+
+class AssumedFirst(Record, frozen=True, kw_only=True):
+    """First analysis taken where it was not measured, wt %."""
+
+    pct: NotNegative
+    sd_pct: NotNegative
+
+
+class SlowState(Record, frozen=True, kw_only=True):
+    """How the residuals of the last heats (result - base prediction) become a correction.
+
+    Weights halve every `half_life_heats`; `prior_heats` heats without any residual are added, which shrinks towards
+    0; a residual counts no more than `clip_sd * residual_sd_pct`. `prior_heats` null switches it off.
+    """
+
+    residual_sd_pct: Positive
+    half_life_heats: Positive = 8.0
+    prior_heats: NotNegative | None = 6.0
+    clip_sd: Positive = 3.0
+
+
+class ElementModel(Record, frozen=True, kw_only=True):
+    """One element at one station; see the module's equations. Trees are named by their stem in `trees/`."""
+
+    recovery: Annotated[float, Meta(ge=0, le=1.5)]
+    recovery_sd: NotNegative
+    noise_sd_pct: Positive
+    slow_state: SlowState
+    first_range: Range
+    offset_pct: float = 0.0
+    recovery_slopes: dict[Slug, float] = field(default_factory=dict)
+    offset_slopes: dict[Slug, float] = field(default_factory=dict)
+    recovery_tree: str | None = None
+    recovery_cap: NotNegative = 0.0
+    offset_tree: str | None = None
+    offset_cap_pct: NotNegative = 0.0
+    interval_factor: Positive = 1.6448536269514722
+    assumed_first: AssumedFirst | None = None
+    added_high_pct: NotNegative | None = None
+
+
+class TemperatureModel(Record, frozen=True, kw_only=True):
+    """After = before + offset_c + sum_j chill_j * kg_j / mass; chill by the additive's master data."""
+
+    offset_c: float
+    sd_c: NotNegative
+
+
+class StationModel(Record, frozen=True, kw_only=True):
+    """One station. `heats` is how many it was trained on, `interval_level` the coverage of interval_factor."""
+
+    heats: Annotated[int, Meta(ge=0)]
+    steel_mass_t: SteelMass
+    features: list[Feature]
+    elements: dict[Element, ElementModel]
+    interval_level: Annotated[float, Meta(gt=0, lt=1)] = 0.9
+    temperature: TemperatureModel | None = None
+
+
+class Parameters(Record, frozen=True, kw_only=True):
+    """The whole of model.json."""
+
+    stations: dict[Slug, StationModel]
+    format: str = FORMAT
+
+
+def check_parameters(parameters: Parameters) -> list[Fault]:
+    """Return what the shapes alone cannot tell: ranges upside down, slopes on features that are not there."""
+    faults = []
+    if parameters.format != FORMAT:
+        faults.append(Fault("$.format", f"{parameters.format!r} is not known", FORMAT))
+    for name, station in parameters.stations.items():
+        where = f"$.stations.{name}"
+        features = [feature.name for feature in station.features]
+        if len(set(features)) != len(features):
+            faults.append(Fault(f"{where}.features", "a feature is named twice", "each once"))
+        for feature in station.features:
+            if not feature.low <= feature.default <= feature.high:
+                faults.append(
+                    Fault(f"{where}.features.{feature.name}", "range upside down", "low <= default <= high")
+                )
+        if not station.steel_mass_t.low <= station.steel_mass_t.high:
+            faults.append(Fault(f"{where}.steel_mass_t", "range upside down", "low <= high"))
+        for element, model in station.elements.items():
+            unknown = sorted((model.recovery_slopes.keys() | model.offset_slopes.keys()) - set(features))
+            if unknown:
+                faults.append(
+                    Fault(f"{where}.elements.{element}", f"slopes on {unknown}", f"features {features}")
+                )
+            if not model.first_range.low <= model.first_range.high:
+                faults.append(
+                    Fault(f"{where}.elements.{element}.first_range", "range upside down", "low <= high")
+                )
+    return faults

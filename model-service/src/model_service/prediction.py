@@ -1,0 +1,134 @@
+"""From X and additions to the predicted X': mean, interval, probability inside the window, slope per additive."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from model_service.abstention import judge
+from model_service.confidence import probability_inside, stretch
+from model_service.contracts import (
+    Additive,
+    ElementEstimate,
+    Heat,
+    Interval,
+    Prediction,
+    PredictionRequest,
+    Remark,
+    Temperature,
+)
+from model_service.features import PLAUSIBLE
+from model_service.model import Bundle
+from model_service.outcome import Outcome, Vector, known_elements, outcome_of, sd_pct
+from model_service.parameters import StationModel
+from model_service.slow_state import Correction, base_pct, offers_of, slow_state
+
+
+def predict(bundle: Bundle, request: PredictionRequest) -> Prediction:
+    """Return the prediction for the additions asked about, or an abstention with its reasons."""
+    heat = request.heat
+    verdict = judge(bundle.parameters, heat, request.additives, request.additions)
+    if verdict.station is None or verdict.reasons:
+        return Prediction(
+            status="abstained",
+            treatment=heat.treatment,
+            heat_revision=heat.revision,
+            additions=request.additions,
+            elements={},
+            warnings=verdict.warnings,
+            abstention_reasons=verdict.reasons,
+            model=bundle.identity,
+        )
+    station = verdict.station
+    elements = known_elements(station, heat)
+    added = offers_of(request.additions, request.additives)
+    assert added is not None
+    offers = [*added, *(offer for offer in request.additives if offer not in added)]
+    kilograms = [addition.added_kg for addition in request.additions] + [0.0] * (len(offers) - len(added))
+    outcome = outcome_of(station, bundle.trees, heat, offers, elements)
+    correction = slow_state(bundle, station, request.recent_heats, elements, heat.treatment.station)
+    return Prediction(
+        status="predicted",
+        treatment=heat.treatment,
+        heat_revision=heat.revision,
+        additions=request.additions,
+        elements=estimates(station, heat, outcome, correction, offers, kilograms),
+        temperature=temperature(station, heat, outcome, offers, kilograms),
+        warnings=[*verdict.warnings, *left_out(correction), *extrapolated(outcome, kilograms)],
+        abstention_reasons=[],
+        model=bundle.identity,
+    )
+
+
+def estimates(
+    station: StationModel,
+    heat: Heat,
+    outcome: Outcome,
+    correction: Correction,
+    offers: Sequence[Additive],
+    added_kg: Sequence[float],
+) -> dict[str, ElementEstimate]:
+    """Return every known element after `added_kg` kilograms of the offers."""
+    base = base_pct(outcome, added_kg)
+    deviation = sd_pct(outcome, np.asarray(added_kg, dtype=float) @ outcome.added_per_kg)
+    result = {}
+    for e, element in enumerate(outcome.elements):
+        model, sd = outcome.models[e], float(deviation[e])
+        predicted, half = float(base[e] + correction.pct[e]), outcome.models[e].interval_factor * sd
+        window = heat.windows.get(element)
+        stretched = sd * stretch(model.interval_factor, station.interval_level)
+        result[element] = ElementEstimate(
+            base_pct=float(base[e]),
+            correction_pct=float(correction.pct[e]),
+            predicted_pct=predicted,
+            sd_pct=sd,
+            interval_pct=Interval(level=station.interval_level, low=predicted - half, high=predicted + half),
+            window=window,
+            probability_inside=None if window is None else probability_inside(window, predicted, stretched),
+            slope_pct_per_kg=_by_name(offers, outcome.slope[:, e]),
+        )
+    return result
+
+
+def temperature(
+    station: StationModel, heat: Heat, outcome: Outcome, offers: Sequence[Additive], added_kg: Sequence[float]
+) -> Temperature | None:
+    """Return the steel temperature after additions, where the model has one and the reading can be."""
+    low, high = PLAUSIBLE["temperature_c"]
+    if station.temperature is None or heat.temperature_c is None or not low <= heat.temperature_c <= high:
+        return None
+    slope = np.array([offer.chill_c_per_kg_t or 0.0 for offer in offers], dtype=float) / outcome.mass_t
+    return Temperature(
+        predicted_c=heat.temperature_c + station.temperature.offset_c + float(slope @ np.asarray(added_kg)),
+        sd_c=station.temperature.sd_c,
+        slope_c_per_kg=_by_name(offers, slope),
+    )
+
+
+def left_out(correction: Correction) -> list[Remark]:
+    """Warn of recent heats that could not be used."""
+    if not correction.unusable:
+        return []
+    text = f"{correction.unusable} recent heats are of another station, or lack an assay or a possible mass"
+    return [Remark(code="recent_heats_left_out", where="$.recent_heats", text=text)]
+
+
+def extrapolated(outcome: Outcome, added_kg: Sequence[float]) -> list[Remark]:
+    """Warn of elements of which more is added than in any heat of the training."""
+    added = np.asarray(added_kg, dtype=float) @ outcome.added_per_kg
+    return [
+        Remark(
+            code="addition_beyond_training",
+            where=f"$.heat.windows.{element}",
+            text=f"{added[e]:.4g} % of {element} is added; at most {model.added_high_pct:.4g} % in training",
+        )
+        for e, (element, model) in enumerate(zip(outcome.elements, outcome.models, strict=True))
+        if model.added_high_pct is not None and added[e] > 1.1 * model.added_high_pct
+    ]
+
+
+def _by_name(offers: Sequence[Additive], slopes: Vector) -> dict[str, float]:
+    named: dict[str, float] = {}
+    for offer, slope in zip(offers, slopes.tolist(), strict=True):
+        if slope != 0.0:
+            named.setdefault(offer.additive, slope)
+    return named
