@@ -1,0 +1,132 @@
+"""The HTTP application, put together."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from sqlalchemy import Engine
+from starlette.exceptions import HTTPException
+
+from backend import __version__, health
+from backend.decisions.routes import router as decisions
+from backend.edge import Edge
+from backend.errors import BackendError, Detail, InvalidError, Problem, details, problem
+from backend.heats.routes import router as heats
+from backend.intake.routes import router as intake
+from backend.master_data.routes import router as master_data
+from backend.model_client import ModelClient
+from backend.pages.routes import router as pages
+from backend.recommendations.routes import router as recommendations
+from backend.settings import Settings
+
+log = logging.getLogger(__name__)
+
+API = "/api/v1"
+
+
+def create_app(settings: Settings, engine: Engine) -> FastAPI:
+    """The application over this database; it owns its connections to the model service."""
+    model = ModelClient(str(settings.model_live_url), settings.model_timeout_s)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        model.close()
+
+    app = FastAPI(
+        title="Steel additives: backend",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.settings, app.state.engine, app.state.model = settings, engine, model
+    for router in (heats, intake, recommendations, decisions, master_data):
+        app.include_router(router, prefix=API)
+    app.include_router(health.router)
+    app.include_router(pages, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "pages" / "static"), name="static")
+    app.add_exception_handler(BackendError, _expected)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_middleware(Edge, observe=health.observe)
+    app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def openapi(app: FastAPI) -> dict[str, Any]:
+    """FastAPI's description, with the errors as they are: problem details."""
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, routes=app.routes)
+        schemas = schema["components"]["schemas"]
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        definitions = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(definitions.pop("$defs"), Problem=definitions)
+        content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        for path, operations in schema["paths"].items():
+            for operation in operations.values():
+                operation["responses"].pop("422", None)
+                if path.startswith(API):
+                    operation["responses"]["4XX"] = {
+                        "description": "What is wrong, where, what is allowed",
+                        "content": content,
+                    }
+        app.openapi_schema = schema
+    return app.openapi_schema
+
+
+def render(error: BackendError) -> JSONResponse:
+    told = problem(error)
+    return JSONResponse(told.model_dump(mode="json"), told.status, media_type="application/problem+json")
+
+
+async def _expected(request: Request, error: Exception) -> JSONResponse:
+    log.info("%s %s: %s", request.method, request.url.path, error)
+    if not isinstance(error, BackendError):
+        raise error
+    return render(error)
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    """FastAPI's findings: in the body as $.path, elsewhere as query.name or path.name."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    found: list[Detail] = []
+    for one in error.errors():
+        place, *loc = one["loc"]
+        if one["type"] == "json_invalid":
+            found.append(
+                Detail(where="$", what=f"not JSON: {one.get('ctx', {}).get('error', '')}", allowed="JSON")
+            )
+        elif place == "body":
+            found += details([one | {"loc": loc}], error.body)
+        else:
+            found += details([one | {"loc": loc}], {str(part): None for part in loc}, str(place))
+    return render(InvalidError(found))
+
+
+async def _http(_: Request, error: Exception) -> JSONResponse:
+    """What Starlette answers by itself: no such path, no such method."""
+    if not isinstance(error, HTTPException):
+        raise error
+    phrase = HTTPStatus(error.status_code).phrase
+    allow = (error.headers or {}).get("Allow", "")
+    told = Problem(
+        type="about:blank",
+        title=phrase,
+        status=error.status_code,
+        detail=str(error.detail),
+        errors=[Detail(where="request", what=str(error.detail), allowed=allow or "see /openapi.json")],
+    )
+    return JSONResponse(
+        told.model_dump(mode="json"), error.status_code, error.headers, media_type="application/problem+json"
+    )

@@ -1,0 +1,164 @@
+"""Complete a treatment when its final sample is there, and again whenever a part of it is corrected."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from backend.additions.service import in_force as weighed_in_force
+from backend.additions.service import kilograms, offers_of
+from backend.clock import instant_text, now
+from backend.completions.tables import Completion
+from backend.decisions.tables import Decision
+from backend.events import HEAT_COMPLETED
+from backend.heats.tables import CANCELLED, COMPLETED, HeatRecord
+from backend.master_data import service as master_data
+from backend.outbox import service as outbox
+from backend.predictions.tables import Prediction
+from backend.recommendations.tables import Recommendation
+from backend.samples.service import in_force as samples_in_force
+from backend.tasks import service as tasks
+from backend.tasks.tables import PREDICTION, RECOMMENDATION
+
+MOST_RECENT_HEATS = 30
+
+
+def refresh(session: Session, record: HeatRecord, *, prediction_asked: bool = False) -> None:
+    """Complete the treatment if it can be: its final sample is there, and what was weighed has been predicted.
+
+    The prediction is not waited for twice: with `prediction_asked` it is null where the model gave none.
+    """
+    if record.state == CANCELLED:
+        return
+    samples = samples_in_force(session, record.row())
+    if record.completed_revision is None and not any(sample["is_final"] for sample in samples):
+        return
+    weighed = weighed_in_force(session, record.row())
+    prediction = prediction_of(session, record)
+    if weighed and prediction is None and not prediction_asked:
+        tasks.ensure(session, record.row(), PREDICTION)
+        return
+    _complete(session, record, weighed, prediction, samples)
+
+
+def prediction_of(session: Session, record: HeatRecord) -> dict[str, Any] | None:
+    """What was predicted for the kilograms that are in force; None where nothing was (yet)."""
+    prediction = session.get(Prediction, record.row())
+    return prediction.body if prediction is not None and prediction.weighed_no == record.weighed_no else None
+
+
+def recommendation_in_force(session: Session, record: HeatRecord) -> Recommendation | None:
+    if record.recommendation_id is None:
+        return None
+    query = select(Recommendation).where(Recommendation.recommendation_id == record.recommendation_id)
+    return session.exec(query).one()
+
+
+def decision_in_force(session: Session, record: HeatRecord) -> Decision | None:
+    if record.decision_id is None:
+        return None
+    return session.exec(select(Decision).where(Decision.decision_id == record.decision_id)).one()
+
+
+def could_be_added(
+    session: Session, record: HeatRecord
+) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Offers and handbook entry as they were when the recommendation in force was made; without one, as of the heat."""
+    recommendation = recommendation_in_force(session, record)
+    if recommendation is not None:
+        return recommendation.additives, recommendation.handbook_entry
+    offers = master_data.offers(session, record.plant_id, record.grade, record.registered_at)
+    return offers, master_data.handbook_entry(session, record.plant_id, record.station, record.grade)
+
+
+def recent_heats(session: Session, record: HeatRecord) -> list[dict[str, Any]]:
+    """Up to 30 heats of the station that were completed before this one and had their additions weighed, newest last."""
+    query = (
+        select(Completion.recent_heat)
+        .where(Completion.plant_id == record.plant_id, Completion.station == record.station)
+        .where(Completion.heat_id != record.row(), col(Completion.recent_heat).is_not(None))
+        .order_by(col(Completion.completed_at).desc())
+        .limit(MOST_RECENT_HEATS)
+    )
+    if record.completed_at is not None:
+        query = query.where(Completion.completed_at < record.completed_at)
+    return [recent for recent in session.exec(query) if recent is not None][::-1]
+
+
+def _complete(
+    session: Session,
+    record: HeatRecord,
+    weighed: list[dict[str, Any]],
+    prediction: dict[str, Any] | None,
+    samples: list[dict[str, Any]],
+) -> None:
+    at = now()
+    record.completed_revision = (record.completed_revision or 0) + 1
+    record.completed_at = record.completed_at or at
+    record.state = COMPLETED
+    for kind in (RECOMMENDATION, PREDICTION):
+        tasks.drop(session, record.row(), kind)
+    recommendation, decision = recommendation_in_force(session, record), decision_in_force(session, record)
+    offers, entry = could_be_added(session, record)
+    data = {
+        "treatment": record.heat["treatment"],
+        "revision": record.completed_revision,
+        "heat_no": record.heat_no,
+        "completed_at": instant_text(record.completed_at),
+        "available_at": instant_text(at),
+        "x": {"heat": record.heat, "additives": offers, "handbook_entry": entry},
+        "y": None if recommendation is None else recommendation.record(),
+        "y_prime": {
+            "decision": None if decision is None else decision.record(),
+            "weighed": weighed,
+            "prediction": prediction,
+        },
+        "x_prime": {"samples": samples},
+    }
+    outbox.put(session, HEAT_COMPLETED, record.treatment(), data)
+    recent = _recent_heat(session, record, offers, weighed, prediction, samples)
+    _keep(session, record, record.completed_at, recent)
+
+
+def _recent_heat(
+    session: Session,
+    record: HeatRecord,
+    offers: list[dict[str, Any]],
+    weighed: list[dict[str, Any]],
+    prediction: dict[str, Any] | None,
+    samples: list[dict[str, Any]],
+) -> dict[str, Any] | None:
+    """The treatment as the model service is told of it later; None where it teaches nothing about recovery."""
+    additions = kilograms(weighed)
+    added = offers_of(session, record.plant_id, record.registered_at, additions, offers)
+    finals = [sample for sample in samples if sample["is_final"]]
+    if not additions or added is None or not finals:
+        return None
+    elements = {} if prediction is None else prediction["elements"]
+    return {
+        "treatment": record.heat["treatment"],
+        "completed_at": instant_text(record.completed_at or now()),
+        "heat": record.heat,
+        "additives": added,
+        "additions": additions,
+        "chemistry_after": max(finals, key=lambda sample: str(sample["sampled_at"]))["chemistry"],
+        "base_prediction_pct": {element: estimate["base_pct"] for element, estimate in elements.items()}
+        or None,
+        "bundle_hash": prediction["model"]["bundle_hash"] if prediction is not None and elements else None,
+    }
+
+
+def _keep(session: Session, record: HeatRecord, at: datetime, recent: dict[str, Any] | None) -> None:
+    completion = session.get(Completion, record.row())
+    if completion is None:
+        session.add(
+            Completion(
+                heat_id=record.row(),
+                plant_id=record.plant_id,
+                station=record.station,
+                completed_at=at,
+                recent_heat=recent,
+            )
+        )
+    else:
+        completion.recent_heat = recent

@@ -1,0 +1,131 @@
+"""The data consumer: from the bus into the database, then do what the news asks for.
+
+A message is acknowledged after its transaction is committed. A message that is refused goes to the dead letters with
+the reason, and the rest goes on. One that fails for another reason comes again, and after some tries is set aside too.
+"""
+
+import asyncio
+import logging
+
+import orjson
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from backend.bus import BUS_ERRORS, RETRY_AFTER_S, connect, stop_on_signal, stopped_within
+from backend.errors import BackendError, Detail
+from backend.intake.service import receive
+from backend.worker import Worker
+
+log = logging.getLogger(__name__)
+
+DURABLE = "backend"
+FETCH_S = 0.5
+POLL_S = 0.05  # for tasks that other processes leave behind
+TRIES = 5
+RETRY_MESSAGE_AFTER_S = 1.0
+
+
+async def consume(engine: Engine, worker: Worker, nats_url: str, plant_id: str) -> None:
+    """Consume and work until SIGTERM or SIGINT."""
+    stop = stop_on_signal()
+    news = asyncio.Event()
+    working = asyncio.create_task(_work(worker, news, stop))
+    try:
+        await asyncio.gather(_hear(engine, nats_url, plant_id, news, stop), working)
+    finally:
+        working.cancel()
+        await asyncio.to_thread(worker.close)
+
+
+async def _work(worker: Worker, news: asyncio.Event, stop: asyncio.Event) -> None:
+    """Start what is due as soon as there is news, and look every 50 ms; a broken database ends no process."""
+    while not stop.is_set():
+        try:
+            await asyncio.to_thread(worker.start_due)
+        except OperationalError as failed:
+            log.warning("cannot see what is due: %s", failed.orig)
+            await stopped_within(stop, RETRY_AFTER_S)
+        if not await stopped_within(news, POLL_S):
+            continue
+        news.clear()
+
+
+async def _hear(
+    engine: Engine, nats_url: str, plant_id: str, news: asyncio.Event, stop: asyncio.Event
+) -> None:
+    client, jetstream = await connect(nats_url, "backend-consumer", ["PLANT", "DEADLETTER"], stop)
+    config = ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, ack_wait=30, max_ack_pending=1000)
+    log.info("consuming plant.> from %s as %s", nats_url, DURABLE)
+    try:
+        while not stop.is_set():
+            try:
+                messages = await jetstream.pull_subscribe(
+                    "plant.>", durable=DURABLE, stream="PLANT", config=config
+                )
+                while not stop.is_set():
+                    # One at a time: a fetch of several waits for all of them, or for its time limit.
+                    for message in await _fetched(messages):
+                        await handle(engine, jetstream, plant_id, message)
+                        news.set()
+            except BUS_ERRORS as failed:
+                log.warning("the bus is away (%s); trying on", failed or type(failed).__name__)
+                await stopped_within(stop, RETRY_AFTER_S)
+    finally:
+        await client.close()
+
+
+async def _fetched(messages: JetStreamContext.PullSubscription) -> list[Msg]:
+    try:
+        return await messages.fetch(1, timeout=FETCH_S)
+    except TimeoutError:  # nats.errors.TimeoutError is one
+        return []
+
+
+async def handle(engine: Engine, jetstream: JetStreamContext, plant_id: str, message: Msg) -> None:
+    """Store the message and acknowledge it, or set it aside."""
+    try:
+        await asyncio.to_thread(_store, engine, plant_id, message.subject, message.data)
+    except BackendError as refused:
+        log.warning("refused %s: %s", message.subject, refused)
+        await _set_aside(jetstream, message, refused.errors)
+    except OperationalError as failed:
+        log.warning("the database is away (%s); %s comes again", failed.orig, message.subject)
+        await message.nak(delay=RETRY_MESSAGE_AFTER_S)
+    except Exception as failed:
+        log.exception("%s could not be stored: %r", message.subject, message.data[:2000])
+        if message.metadata.num_delivered < TRIES:
+            await message.nak(delay=RETRY_MESSAGE_AFTER_S)
+        else:
+            what = f"could not be stored: {type(failed).__name__}: {failed}"
+            await _set_aside(
+                jetstream, message, [Detail(where="$", what=what, allowed="see the backend's log")]
+            )
+    else:
+        await message.ack()
+
+
+def _store(engine: Engine, plant_id: str, subject: str, body: bytes) -> None:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as broken:
+        raise BackendError(where="$", what=f"not JSON: {broken}", allowed="a CloudEvent in JSON") from None
+    receive(engine, plant_id, subject, document)
+
+
+async def _set_aside(jetstream: JetStreamContext, message: Msg, details: list[Detail]) -> None:
+    headers = {
+        "Dead-Letter-What": _one_line("; ".join(detail.what for detail in details)),
+        "Dead-Letter-Where": _one_line("; ".join(detail.where for detail in details)),
+        "Dead-Letter-Allowed": _one_line("; ".join(detail.allowed for detail in details)),
+        "Nats-Msg-Id": f"backend-{message.metadata.stream}-{message.metadata.sequence.stream}",
+    }
+    await jetstream.publish(f"deadletter.backend.{message.subject}", message.data, headers=headers)
+    await message.term()
+
+
+def _one_line(text: str) -> str:
+    """A header is one line of ASCII; other characters are written as \\u escapes."""
+    return " ".join(text.split())[:1000].encode("ascii", "backslashreplace").decode()

@@ -1,0 +1,25 @@
+"""HTTP for decisions."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response
+
+from backend.decisions import service
+from backend.decisions.schemas import DecisionPut, DecisionRead
+from backend.dependencies import TREATMENT_PATH, SessionDep, TreatmentDep
+from backend.heats import service as heats
+
+router = APIRouter(tags=["decisions"])
+
+
+@router.put(
+    TREATMENT_PATH + "/decision", status_code=HTTPStatus.CREATED, responses={200: {"model": DecisionRead}}
+)
+def decide(
+    put: DecisionPut, treatment: TreatmentDep, session: SessionDep, response: Response
+) -> DecisionRead:
+    """Y'. The same decision again is 200; a reason is needed where it differs from the recommendation it names."""
+    decision, new = service.decide(session, heats.find(session, treatment), put)
+    if not new:
+        response.status_code = HTTPStatus.OK
+    return DecisionRead.model_validate(decision.record())

@@ -1,0 +1,108 @@
+"""Y' as decided: once per decision_id, with a reason where it differs from what was shown."""
+
+from typing import get_args
+
+from sqlmodel import Session, col, func, select
+
+from backend.clock import now
+from backend.completions import service as completions
+from backend.decisions.schemas import DecisionPut
+from backend.decisions.tables import Decision
+from backend.errors import Detail, InvalidError, RefusedError, StateError, validate
+from backend.events import DECISION_MADE
+from backend.heats.tables import CANCELLED, COMPLETED, DECIDED, HeatRecord
+from backend.master_data import service as master_data
+from backend.outbox import service as outbox
+from backend.recommendations import service as recommendations
+from backend.recommendations.limits import differences
+from backend.recommendations.tables import Recommendation
+from backend.shapes import Addition, Additive, ReasonCode, told
+
+
+def decide(session: Session, record: HeatRecord, put: DecisionPut) -> tuple[Decision, bool]:
+    """Store the decision, and whether it was new. The same decision_id again must say the same."""
+    known = session.exec(select(Decision).where(Decision.decision_id == put.decision_id)).one_or_none()
+    if known is not None:
+        return _same(record, known, put), False
+    if record.state == CANCELLED:
+        raise StateError(
+            where=record.treatment().key(),
+            what="the treatment was cancelled",
+            allowed="a treatment that takes place",
+        )
+    shown = None
+    if put.recommendation_id is not None:
+        shown = recommendations.find(session, record, put.recommendation_id)
+    _check(session, record, put, shown)
+    decision = Decision(
+        decision_id=put.decision_id,
+        heat_id=record.row(),
+        revision=_next_revision(session, record),
+        decided_at=now(),
+        decided_by=put.decided_by,
+        recommendation_id=put.recommendation_id,
+        shown_at=None if shown is None else shown.shown_at,
+        additions=[told(addition) for addition in put.additions],
+        reason_code=put.reason_code,
+        note=put.note,
+    )
+    session.add(decision)
+    session.flush()
+    record.decision_id = decision.decision_id
+    if shown is not None:
+        record.recommendation_id = shown.recommendation_id
+    if record.state != COMPLETED:
+        record.state = DECIDED
+    data = {"treatment": record.heat["treatment"], "decision": decision.record()}
+    outbox.put(session, DECISION_MADE, record.treatment(), data)
+    completions.refresh(session, record)
+    return decision, True
+
+
+def _check(session: Session, record: HeatRecord, put: DecisionPut, shown: Recommendation | None) -> None:
+    """What is decided must be known additives within their maximum, and need a reason where it differs."""
+    names = master_data.names(session, record.plant_id)
+    documents, _ = completions.could_be_added(session, record)
+    offers = [validate(Additive, document) for document in (documents if shown is None else shown.additives)]
+    most_kg = {offer.additive: offer.max_kg for offer in offers}
+    wrong = []
+    for position, addition in enumerate(put.additions):
+        where = f"$.additions[{position}]"
+        limit = most_kg.get(addition.additive)
+        if addition.additive not in names and addition.additive not in most_kg:
+            what = f"{addition.additive} is not an additive of this plant"
+            wrong.append(
+                Detail(where=f"{where}.additive", what=what, allowed=", ".join(names) or "none is known")
+            )
+        elif limit is not None and addition.added_kg > limit:
+            what = f"{addition.added_kg:g} kg of {addition.additive} in one treatment"
+            wrong.append(Detail(where=f"{where}.added_kg", what=what, allowed=f"at most {limit:g} kg"))
+    if wrong:
+        raise InvalidError(wrong)
+    if shown is not None and put.reason_code is None:
+        recommended = [validate(Addition, addition) for addition in shown.additions]
+        differing = differences(put.additions, recommended, offers)
+        if differing:
+            raise RefusedError(
+                where="$.reason_code",
+                what=f"a reason is needed: {', '.join(differing)} differs from the recommendation that was shown",
+                allowed=", ".join(get_args(ReasonCode)),
+            )
+
+
+def _next_revision(session: Session, record: HeatRecord) -> int:
+    query = select(func.max(col(Decision.revision))).where(Decision.heat_id == record.row())
+    return (session.exec(query).one() or 0) + 1
+
+
+def _same(record: HeatRecord, known: Decision, put: DecisionPut) -> Decision:
+    additions = [told(addition) for addition in put.additions]
+    given = (put.decided_by, put.recommendation_id, additions, put.reason_code, put.note)
+    kept = (known.decided_by, known.recommendation_id, known.additions, known.reason_code, known.note)
+    if known.heat_id != record.row() or given != kept:
+        raise StateError(
+            where="$.decision_id",
+            what=f"{put.decision_id} was used for another decision",
+            allowed="a new decision_id for a new decision, or the same decision again",
+        )
+    return known

@@ -1,0 +1,66 @@
+"""What routes ask for: settings, sessions, the model's address, and the treatment in the path.
+
+Sessions end with scope="function": a commit that fails is an error to the client, not a success that was not.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+from pydantic import ValidationError
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from backend.database import reading, writing
+from backend.errors import InvalidError, details
+from backend.model_client import ModelClient
+from backend.settings import Settings
+from backend.shapes import Treatment
+
+
+def settings_of(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+def engine_of(request: Request) -> Engine:
+    engine: Engine = request.app.state.engine
+    return engine
+
+
+def model_of(request: Request) -> ModelClient:
+    model: ModelClient = request.app.state.model
+    return model
+
+
+def open_reading(request: Request) -> Iterator[Session]:
+    with reading(engine_of(request)) as session:
+        yield session
+
+
+def open_writing(request: Request) -> Iterator[Session]:
+    with writing(engine_of(request)) as session:
+        yield session
+
+
+def treatment_of(
+    plant_id: Annotated[str, Path()],
+    heat_uid: Annotated[str, Path()],
+    station: Annotated[str, Path()],
+    treatment_no: Annotated[int, Path()],
+) -> Treatment:
+    given = {"plant_id": plant_id, "heat_uid": heat_uid, "station": station, "treatment_no": treatment_no}
+    try:
+        return Treatment.model_validate(given)
+    except ValidationError as invalid:
+        raise InvalidError(details(invalid.errors(include_url=False), given, "path")) from None
+
+
+SettingsDep = Annotated[Settings, Depends(settings_of)]
+EngineDep = Annotated[Engine, Depends(engine_of)]
+ModelDep = Annotated[ModelClient, Depends(model_of)]
+ReadingDep = Annotated[Session, Depends(open_reading, scope="function")]
+SessionDep = Annotated[Session, Depends(open_writing, scope="function")]
+TreatmentDep = Annotated[Treatment, Depends(treatment_of)]
+
+TREATMENT_PATH = "/treatments/{plant_id}/{heat_uid}/{station}/{treatment_no}"

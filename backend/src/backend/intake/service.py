@@ -1,0 +1,139 @@
+"""What the plant tells, whichever way it comes: each fact once, in any order.
+
+A fact of a heat that is not known yet is parked, and applied when the heat comes.
+"""
+
+import logging
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlmodel import Session, col, select
+
+from backend.additions import service as additions
+from backend.clock import now
+from backend.completions import service as completions
+from backend.database import writing
+from backend.errors import BackendError, RefusedError, UnknownError, validate
+from backend.events import (
+    PLANT_EVENTS,
+    AdditionsWeighed,
+    CloudEvent,
+    HeatCancelled,
+    HeatDiverted,
+    LotReceived,
+    OfAdditive,
+    OfTreatment,
+    PriceChanged,
+    SampleAnalysed,
+    StockCounted,
+)
+from backend.heats import service as heats
+from backend.heats.tables import CANCELLED, HeatRecord
+from backend.intake.tables import ParkedEvent, ReceivedEvent
+from backend.master_data import service as master_data
+from backend.samples import service as samples
+from backend.shapes import Heat, Treatment, told
+from backend.tasks import service as tasks
+from backend.tasks.tables import PREDICTION
+
+log = logging.getLogger(__name__)
+
+
+def receive(engine: Engine, plant_id: str, subject: str, document: object) -> None:
+    """Store one message of the bus in one transaction. BackendError says why a message is refused."""
+    event = validate(CloudEvent, document)
+    shape = PLANT_EVENTS.get(event.type)
+    if shape is None or event.type != subject:
+        raise RefusedError(
+            where="$.type",
+            what=f"{event.type} on subject {subject} is not known",
+            allowed=f"the type as subject, one of {', '.join(PLANT_EVENTS)}",
+        )
+    try:
+        fact = validate(shape, event.data)
+    except BackendError as invalid:
+        for detail in invalid.errors:
+            detail.where = detail.where.replace("$", "$.data", 1)
+        raise
+    _of_this_plant(fact, plant_id, "$.data.")
+    with writing(engine) as session:
+        if session.get(ReceivedEvent, event.id) is not None:
+            return
+        session.add(ReceivedEvent(event_id=event.id, type=event.type, received_at=now()))
+        try:
+            apply(session, fact)
+        except UnknownError:
+            if not isinstance(fact, OfTreatment):
+                raise
+            log.info("%s came before its heat %s: parked", event.type, fact.treatment.key())
+            treatment = fact.treatment.model_dump()
+            session.add(ParkedEvent(**treatment, type=event.type, data=told(fact), parked_at=now()))
+
+
+def tell(session: Session, plant_id: str, fact: OfTreatment) -> tuple[HeatRecord, bool]:
+    """Store a fact that came over REST; the heat, and whether it was news. UnknownError where the heat is not known."""
+    _of_this_plant(fact, plant_id, "")
+    news = apply(session, fact)
+    return heats.find(session, fact.treatment), news
+
+
+def apply(session: Session, fact: OfTreatment | OfAdditive) -> bool:
+    """Bring the state up to the fact; whether it was news."""
+    match fact:
+        case Heat():
+            record, new = heats.register(session, fact)
+            _apply_parked(session, fact.treatment)
+            return new
+        case HeatCancelled():
+            return heats.cancel(session, fact)
+        case HeatDiverted():
+            return heats.divert(session, fact)
+        case AdditionsWeighed():
+            record = heats.find(session, fact.treatment)
+            changed = additions.keep(session, record, fact.additions)
+            if changed and record.state != CANCELLED:
+                tasks.ask(session, record.row(), PREDICTION)
+            return changed
+        case SampleAnalysed():
+            record = heats.find(session, fact.treatment)
+            changed = samples.keep(session, record, fact.sample)
+            if changed:
+                completions.refresh(session, record)
+            return changed
+        case LotReceived():
+            return master_data.receive_lot(session, fact)
+        case StockCounted():
+            return master_data.count_stock(session, fact)
+        case PriceChanged():
+            return master_data.change_price(session, fact)
+
+
+def _apply_parked(session: Session, treatment: Treatment) -> None:
+    query = (
+        select(ParkedEvent)
+        .where(ParkedEvent.heat_uid == treatment.heat_uid, ParkedEvent.plant_id == treatment.plant_id)
+        .where(ParkedEvent.station == treatment.station, ParkedEvent.treatment_no == treatment.treatment_no)
+        .where(col(ParkedEvent.refused).is_(None))
+        .order_by(col(ParkedEvent.id))
+    )
+    for parked in session.exec(query).all():
+        data: dict[str, Any] = parked.data
+        try:
+            apply(session, validate(PLANT_EVENTS[parked.type], data))
+        except BackendError as refused:
+            # The heat is not refused for what came before it: the event stays, for a person.
+            log.warning("parked %s of %s is refused: %s", parked.type, treatment.key(), refused)
+            parked.refused = str(refused)
+        else:
+            session.delete(parked)
+
+
+def _of_this_plant(fact: OfTreatment | OfAdditive, plant_id: str, root: str) -> None:
+    of_treatment = isinstance(fact, OfTreatment)
+    given = fact.treatment.plant_id if isinstance(fact, OfTreatment) else fact.plant_id
+    if given != plant_id:
+        raise RefusedError(
+            where=f"{root}{'treatment.' if of_treatment else ''}plant_id",
+            what=f"plant {given} is not served here",
+            allowed=plant_id,
+        )

@@ -1,0 +1,111 @@
+"""The commands: migrate, import, serve, consume, publish, openapi."""
+
+import argparse
+import asyncio
+import json
+import logging
+import sys
+from pathlib import Path
+
+import orjson
+import uvicorn
+from pydantic import ValidationError
+
+from backend import migrations
+from backend.app import create_app
+from backend.consumer import consume
+from backend.database import open_engine, writing
+from backend.errors import BackendError, validate
+from backend.master_data import service as master_data
+from backend.master_data.schemas import MasterData
+from backend.model_client import ModelClient
+from backend.publisher import publish
+from backend.settings import Settings
+from backend.worker import Worker
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="backend", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("migrate", help="bring the database to this version's tables")
+    importing = commands.add_parser(
+        "import", help="put master data (master-data.v1, JSON) in place of what is kept"
+    )
+    importing.add_argument("file", type=Path)
+    commands.add_parser("serve", help="REST and pages")
+    commands.add_parser("consume", help="take what the plant tells from the bus, and make recommendations")
+    commands.add_parser("publish", help="put the product's events on the bus")
+    commands.add_parser("openapi", help="print the OpenAPI description")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for noisy in ("httpx", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        settings = Settings()
+        run(given, settings)
+    except ValidationError as invalid:
+        wrong = "\n".join(
+            f"BACKEND_{str(error['loc'][0]).upper()}: {error['msg']}"
+            for error in invalid.errors(include_input=False)
+        )
+        sys.exit(wrong)
+    except BackendError as refused:
+        sys.exit(
+            "\n".join(f"{error.where}: {error.what}; allowed: {error.allowed}" for error in refused.errors)
+        )
+
+
+def run(given: argparse.Namespace, settings: Settings) -> None:
+    url = settings.database_url.get_secret_value()
+    if given.command == "migrate":
+        migrations.upgrade(url)
+        return
+    engine = open_engine(url)
+    if given.command == "openapi":
+        sys.stdout.write(
+            json.dumps(create_app(settings, engine).openapi(), indent=2, ensure_ascii=False) + "\n"
+        )
+        return
+    migrations.check_current(engine)
+    match given.command:
+        case "import":
+            document = _read_json(given.file)
+            with writing(engine) as session:
+                master_data.replace(session, validate(MasterData, document), settings.plant_id)
+        case "serve":
+            uvicorn.run(
+                create_app(settings, engine),
+                host=settings.host,
+                port=settings.port,
+                access_log=False,
+                log_config=None,
+                server_header=False,
+            )
+        case "consume":
+            live = ModelClient(str(settings.model_live_url), settings.model_timeout_s)
+            shadow = settings.model_shadow_url
+            shadow_client = None if shadow is None else ModelClient(str(shadow), settings.model_timeout_s)
+            worker = Worker(engine, live, shadow_client)
+            asyncio.run(consume(engine, worker, settings.nats_url, settings.plant_id))
+        case "publish":
+            asyncio.run(publish(engine, settings.nats_url))
+    engine.dispose()
+
+
+def _read_json(file: Path) -> object:
+    try:
+        return orjson.loads(file.read_bytes())
+    except OSError as missing:
+        raise BackendError(
+            where=str(file), what=str(missing.strerror), allowed="a file that can be read"
+        ) from None
+    except orjson.JSONDecodeError as broken:
+        raise BackendError(
+            where=str(file), what=f"not JSON: {broken}", allowed="master-data.v1 in JSON"
+        ) from None
+
+
+if __name__ == "__main__":
+    main()

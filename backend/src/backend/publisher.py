@@ -1,0 +1,80 @@
+"""The event publisher: from the outbox to the bus.
+
+An event is marked after the bus has acknowledged it, so none is lost; one that was acknowledged and not yet marked when
+the process was killed is sent again with the same id, so none is invented.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from nats.js import JetStreamContext
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from backend.bus import BUS_ERRORS, RETRY_AFTER_S, connect, stop_on_signal, stopped_within
+from backend.database import reading, writing
+from backend.outbox import service as outbox
+from backend.outbox.tables import OutboxEvent
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.1
+IN_FLIGHT = 128
+ACK_WITHIN_S = 5.0
+
+
+async def publish(engine: Engine, nats_url: str) -> None:
+    """Publish what waits, and what comes, until SIGTERM or SIGINT."""
+    stop = stop_on_signal()
+    client, jetstream = await connect(nats_url, "backend-publisher", ["PRODUCT"], stop)
+    log.info("publishing product.> to %s", nats_url)
+    try:
+        while not stop.is_set():
+            try:
+                published = await publish_waiting(engine, jetstream)
+            except OperationalError as failed:
+                log.warning("the database is away (%s); trying on", failed.orig)
+                published = 0
+            if not published:
+                await stopped_within(stop, POLL_S)
+    finally:
+        await client.close()
+
+
+async def publish_waiting(engine: Engine, jetstream: JetStreamContext) -> int:
+    """Publish the oldest events that wait, several in flight; how many the bus has acknowledged."""
+    events = await asyncio.to_thread(_waiting, engine)
+    if not events:
+        return 0
+    # Sent in the order of their ids: each goes out before the next one starts to wait for its acknowledgement.
+    answers = await asyncio.gather(*(_send(jetstream, event) for event in events), return_exceptions=True)
+    acknowledged = []
+    for event, answer in zip(events, answers, strict=True):
+        if not isinstance(answer, BaseException):
+            acknowledged.append(event.id)
+        elif not isinstance(answer, BUS_ERRORS):
+            raise answer
+    if len(acknowledged) < len(events):
+        log.warning(
+            "%s of %s events are not acknowledged; trying on", len(events) - len(acknowledged), len(events)
+        )
+        await asyncio.sleep(RETRY_AFTER_S)
+    await asyncio.to_thread(_mark, engine, [row for row in acknowledged if row is not None])
+    return len(acknowledged)
+
+
+async def _send(jetstream: JetStreamContext, event: OutboxEvent) -> None:
+    headers = {"Nats-Msg-Id": event.event_id, "Content-Type": "application/cloudevents+json"}
+    await jetstream.publish(event.type, event.body.encode(), timeout=ACK_WITHIN_S, headers=headers)
+
+
+def _waiting(engine: Engine) -> Sequence[OutboxEvent]:
+    with reading(engine) as session:
+        return outbox.waiting(session, IN_FLIGHT)
+
+
+def _mark(engine: Engine, ids: Sequence[int]) -> None:
+    if ids:
+        with writing(engine) as session:
+            outbox.mark_published(session, ids)

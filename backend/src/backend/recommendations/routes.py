@@ -1,0 +1,39 @@
+"""HTTP for recommendations: ask again, and say that one was shown."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter
+
+from backend.completions.service import recommendation_in_force
+from backend.database import reading, writing
+from backend.dependencies import TREATMENT_PATH, EngineDep, ModelDep, SessionDep, TreatmentDep
+from backend.errors import StateError
+from backend.heats import service as heats
+from backend.recommendations import service
+from backend.recommendations.schemas import RecommendationRead, read
+from backend.shapes import Uuid
+
+router = APIRouter(prefix=TREATMENT_PATH + "/recommendations", tags=["recommendations"])
+
+
+@router.post("", status_code=HTTPStatus.CREATED)
+def ask_again(treatment: TreatmentDep, engine: EngineDep, model: ModelDep) -> RecommendationRead:
+    """Ask the model anew; no transaction is open while it thinks."""
+    with writing(engine) as session:
+        record = heats.find(session, treatment)
+        service.ask_again(session, record)
+        heat_id = record.row()
+    service.recommend(engine, model, heat_id)
+    with reading(engine) as session:
+        made = recommendation_in_force(session, heats.find(session, treatment))
+    if made is None:
+        raise StateError(
+            where=treatment.key(), what="the heat changed while it was asked for", allowed="ask again"
+        )
+    return read(made)
+
+
+@router.post("/{recommendation_id}/shown")
+def show(treatment: TreatmentDep, recommendation_id: Uuid, session: SessionDep) -> RecommendationRead:
+    """A person saw it: the first time counts, as a recommendation that came too late is no override."""
+    return read(service.show(session, heats.find(session, treatment), recommendation_id))

@@ -1,0 +1,233 @@
+"""Make a recommendation: ask the model, hold its answer to the hard limits, else apply the handbook's rule.
+
+No transaction is open while the model thinks: what is asked is read in one, the answer is stored in another,
+and an answer to what was asked before the heat changed is dropped.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import Engine
+from sqlmodel import Session, select
+
+from backend.clock import new_id, now
+from backend.completions import service as completions
+from backend.database import reading, writing
+from backend.errors import BackendError, StateError, UnknownError, validate
+from backend.events import RECOMMENDATION_MADE
+from backend.heats.tables import RECOMMENDED, REGISTERED, HeatRecord
+from backend.master_data import service as master_data
+from backend.model_answers import Recommendation as ModelRecommendation
+from backend.model_client import ModelClient, ModelUnavailableError
+from backend.outbox import service as outbox
+from backend.recommendations.handbook import by_handbook, cost_of
+from backend.recommendations.limits import broken_limits
+from backend.recommendations.tables import HANDBOOK, LIVE, MODEL, SHADOW, Recommendation
+from backend.shapes import Addition, Additive, HandbookEntry, Heat, told
+from backend.tasks import service as tasks
+from backend.tasks.tables import RECOMMENDATION
+
+log = logging.getLogger(__name__)
+
+
+class Asked(NamedTuple):
+    """What a recommendation is made from, and which version of the task it answers."""
+
+    heat_id: int
+    version: int
+    heat: dict[str, Any]
+    additives: list[dict[str, Any]]
+    recent_heats: list[dict[str, Any]]
+    handbook_entry: dict[str, Any] | None
+
+    def request(self) -> bytes:
+        """In the shape of recommendation-request.v1."""
+        return orjson.dumps(
+            {
+                "heat": self.heat,
+                "additives": self.additives,
+                "recent_heats": self.recent_heats,
+                "handbook_entry": self.handbook_entry,
+            }
+        )
+
+
+def recommend(engine: Engine, model: ModelClient, heat_id: int) -> Asked | None:
+    """Do the heat's recommendation task; what was asked, or None where nothing is asked for any more."""
+    with reading(engine) as session:
+        asked = gather(session, heat_id)
+    if asked is None:
+        return None
+    made = answer(asked, model)
+    with writing(engine) as session:
+        return asked if store(session, asked, made) else None
+
+
+def recommend_in_shadow(engine: Engine, model: ModelClient, asked: Asked) -> None:
+    """Ask the shadow the same, and keep its answer beside the live one. Where it fails, nothing is kept."""
+    try:
+        document = model.recommend(asked.request())
+        made = _from_model(asked, document, validate(ModelRecommendation, document))
+    except (ModelUnavailableError, BackendError) as failed:
+        log.warning("no shadow recommendation for heat %s: %s", asked.heat["treatment"], failed)
+        return
+    made.role = SHADOW
+    with writing(engine) as session:
+        session.add(made)
+        record = session.get_one(HeatRecord, asked.heat_id)
+        _tell(session, record, made)
+
+
+def gather(session: Session, heat_id: int) -> Asked | None:
+    version = tasks.version(session, heat_id, RECOMMENDATION)
+    if version is None:
+        return None
+    record = session.get_one(HeatRecord, heat_id)
+    heat = record.heat
+    if not heat.get("windows"):
+        # Master data may have come after the heat.
+        windows = master_data.grade_windows(session, record.plant_id, record.grade, record.registered_at)
+        heat = heat | {"windows": windows} if windows else heat
+    return Asked(
+        heat_id=heat_id,
+        version=version,
+        heat=heat,
+        additives=master_data.offers(session, record.plant_id, record.grade, record.registered_at),
+        recent_heats=completions.recent_heats(session, record),
+        handbook_entry=master_data.handbook_entry(session, record.plant_id, record.station, record.grade),
+    )
+
+
+def answer(asked: Asked, model: ModelClient) -> Recommendation:
+    """The model's recommendation, or the handbook's with the reason why the model's is not used."""
+    try:
+        document = model.recommend(asked.request())
+    except ModelUnavailableError as unavailable:
+        return _from_handbook(asked, str(unavailable), None)
+    try:
+        read = validate(ModelRecommendation, document)
+    except BackendError as invalid:
+        log.error(
+            "the model service's answer for %s is not in its contract: %s", asked.heat["treatment"], invalid
+        )
+        return _from_handbook(asked, f"the model service's answer is not in its contract: {invalid}", None)
+    if read.status == "abstained":
+        reasons = "; ".join(reason.text for reason in read.abstention_reasons)
+        return _from_handbook(asked, f"the model abstained: {reasons}", document)
+    heat = validate(Heat, asked.heat)
+    if (read.treatment, read.heat_revision) != (heat.treatment, heat.revision):
+        return _from_handbook(asked, "the model service answered for another heat", None)
+    broken = broken_limits(read.additions, _offers(asked), heat.steel_mass_t)
+    if broken:
+        return _from_handbook(
+            asked, f"the model's recommendation breaks a hard limit: {'; '.join(broken)}", document
+        )
+    return _from_model(asked, document, read)
+
+
+def store(session: Session, asked: Asked, made: Recommendation) -> bool:
+    """Put the recommendation in force, unless the heat has changed since it was asked for; whether it was kept."""
+    record = session.get_one(HeatRecord, asked.heat_id, with_for_update=True)
+    if tasks.version(session, asked.heat_id, RECOMMENDATION) != asked.version:
+        return False
+    tasks.drop(session, asked.heat_id, RECOMMENDATION)
+    session.add(made)
+    record.heat = asked.heat
+    record.recommendation_id = made.recommendation_id
+    record.state = RECOMMENDED
+    _tell(session, record, made)
+    return True
+
+
+def ask_again(session: Session, record: HeatRecord) -> None:
+    if record.state not in (REGISTERED, RECOMMENDED):
+        raise StateError(
+            where=record.treatment().key(),
+            what=f"the treatment is {record.state}",
+            allowed="a new recommendation while the treatment is registered or recommended",
+        )
+    record.state = REGISTERED
+    tasks.ask(session, record.row(), RECOMMENDATION)
+
+
+def show(session: Session, record: HeatRecord, recommendation_id: str) -> Recommendation:
+    """Note when a person first saw the recommendation."""
+    made = find(session, record, recommendation_id)
+    if made.shown_at is None:
+        made.shown_at = now()
+    return made
+
+
+def find(session: Session, record: HeatRecord, recommendation_id: str) -> Recommendation:
+    """A live recommendation of this treatment; shadows are never shown."""
+    query = select(Recommendation).where(
+        Recommendation.recommendation_id == recommendation_id,
+        Recommendation.heat_id == record.row(),
+        Recommendation.role == LIVE,
+    )
+    made = session.exec(query).one_or_none()
+    if made is None:
+        raise UnknownError(
+            where="recommendation_id",
+            what=f"{recommendation_id} is no recommendation of this treatment",
+            allowed=record.recommendation_id or "none was made yet",
+        )
+    return made
+
+
+def _offers(asked: Asked) -> list[Additive]:
+    return [validate(Additive, additive) for additive in asked.additives]
+
+
+def _from_model(asked: Asked, document: dict[str, Any], read: ModelRecommendation) -> Recommendation:
+    additions = [
+        Addition(additive=addition.additive, lot=addition.lot, added_kg=addition.added_kg)
+        for addition in read.additions
+    ]
+    made = _made(asked, MODEL, additions)
+    made.cost = None if read.cost is None else told(read.cost)
+    made.answer = document
+    made.model_version = read.model.version
+    made.bundle_hash = read.model.bundle_hash
+    made.image_digest = read.model.image_digest
+    return made
+
+
+def _from_handbook(asked: Asked, reason: str, document: dict[str, Any] | None) -> Recommendation:
+    heat, offers = validate(Heat, asked.heat), _offers(asked)
+    additions: Sequence[Addition] = ()
+    if asked.handbook_entry is None:
+        reason += f"; the handbook has no rule for station {heat.treatment.station} and grade {heat.grade}"
+    else:
+        additions = by_handbook(heat, offers, validate(HandbookEntry, asked.handbook_entry)).additions
+    broken = broken_limits(additions, offers, heat.steel_mass_t)
+    if broken:
+        additions = ()
+        reason += f"; and the handbook's rule breaks a hard limit: {'; '.join(broken)}"
+    made = _made(asked, HANDBOOK, additions)
+    cost = cost_of(additions, offers)
+    made.cost = None if cost is None else told(cost)
+    made.answer = document
+    made.fallback_reason = reason
+    return made
+
+
+def _made(asked: Asked, source: str, additions: Sequence[Addition]) -> Recommendation:
+    return Recommendation(
+        recommendation_id=new_id(),
+        heat_id=asked.heat_id,
+        role=LIVE,
+        source=source,
+        made_at=now(),
+        heat_revision=asked.heat["revision"],
+        additions=[told(addition) for addition in additions],
+        additives=asked.additives,
+        handbook_entry=asked.handbook_entry,
+    )
+
+
+def _tell(session: Session, record: HeatRecord, made: Recommendation) -> None:
+    data = {"treatment": record.heat["treatment"], "recommendation": made.record()}
+    outbox.put(session, RECOMMENDATION_MADE, record.treatment(), data)

@@ -1,0 +1,54 @@
+"""Y as rows: every recommendation that was made, with what it was made from."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column
+from sqlmodel import Field, SQLModel
+
+from backend.clock import instant_text
+from backend.database import UtcDateTime
+
+LIVE, SHADOW = "live", "shadow"
+MODEL, HANDBOOK = "model", "handbook"
+
+
+class Recommendation(SQLModel, table=True):
+    """`answer` is the model service's whole answer; `additives` and `handbook_entry` are what could be added then."""
+
+    __tablename__ = "recommendations"
+
+    id: int | None = Field(default=None, primary_key=True)
+    recommendation_id: str = Field(unique=True)
+    heat_id: int = Field(foreign_key="heats.id", index=True)
+    role: str
+    source: str
+    made_at: datetime = Field(sa_type=UtcDateTime)
+    heat_revision: int
+    model_version: str | None = None
+    bundle_hash: str | None = None
+    image_digest: str | None = None
+    fallback_reason: str | None = None
+    additions: list[dict[str, Any]] = Field(sa_column=Column(JSON(none_as_null=True), nullable=False))
+    cost: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    answer: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    additives: list[dict[str, Any]] = Field(sa_column=Column(JSON(none_as_null=True), nullable=False))
+    handbook_entry: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    shown_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+    def record(self) -> dict[str, Any]:
+        """The recommendation in the shape of its contract (recommendation-record.v1)."""
+        return {
+            "recommendation_id": self.recommendation_id,
+            "role": self.role,
+            "source": self.source,
+            "made_at": instant_text(self.made_at),
+            "heat_revision": self.heat_revision,
+            "model_version": self.model_version,
+            "bundle_hash": self.bundle_hash,
+            "image_digest": self.image_digest,
+            "fallback_reason": self.fallback_reason,
+            "additions": self.additions,
+            "cost": self.cost,
+            "answer": self.answer,
+        }

@@ -1,0 +1,21 @@
+"""What is still to be done for a heat: written with the fact that asks for it, gone with the answer, so a crash loses none."""
+
+from datetime import datetime
+
+from sqlmodel import Field, SQLModel
+
+from backend.database import UtcDateTime
+
+RECOMMENDATION = "recommendation"
+PREDICTION = "prediction"
+
+
+class Task(SQLModel, table=True):
+    """`version` grows when the same is asked for again; an answer to an older version is not the answer."""
+
+    __tablename__ = "tasks"
+
+    heat_id: int = Field(primary_key=True, foreign_key="heats.id")
+    kind: str = Field(primary_key=True)
+    version: int = 1
+    since: datetime = Field(sa_type=UtcDateTime)

@@ -1,0 +1,70 @@
+"""A stand-in for the model service at the backend's edge: real HTTP, the contract's golden answers, and its failures."""
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+from tests.contracts import example
+
+RECOMMENDED = "model-service/examples/recommendation.v1/valid/recommended.json"
+ABSTAINED = "model-service/examples/recommendation.v1/valid/abstained.json"
+PREDICTED = "model-service/examples/prediction.v1/valid/predicted.json"
+
+
+class StubModel:
+    """Answers for the heat it is asked about. Change `recommendation`, `prediction`, `status` or `delay_s` in a test."""
+
+    def __init__(self) -> None:
+        self.recommendation: Any = example(RECOMMENDED)
+        self.prediction: Any = example(PREDICTED)
+        self.status = 200
+        self.failures = 0
+        self.delay_s = 0.0
+        self.requests: list[tuple[str, Any]] = []
+        stub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                stub.requests.append((self.path, request))
+                time.sleep(stub.delay_s)
+                status, body = stub.answer(self.path, request)
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def answer(self, path: str, request: Any) -> tuple[int, bytes]:
+        if self.failures:
+            self.failures -= 1
+            return 503, b"{}"
+        document = self.recommendation if path == "/v1/recommendations" else self.prediction
+        if isinstance(document, bytes):
+            return self.status, document
+        heat = request["heat"]
+        document = document | {"treatment": heat["treatment"], "heat_revision": heat["revision"]}
+        if path == "/v1/predictions":
+            document["additions"] = request["additions"]
+        return self.status, json.dumps(document).encode()
+
+    def asked(self, path: str) -> list[Any]:
+        return [request for asked, request in self.requests if asked == path]
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
