@@ -1,11 +1,14 @@
 # What every component's Makefile shares: its own environment, `check`, `test` and `lock`.
-# A component sets PACKAGES (import names of its sources) and may set LOCAL (other folders installed beside it), then includes this file.
+# A component may set LOCAL (other folders installed beside it), SELF (what of its own is installed) and IMPORTS (how imports
+# are checked), then includes this file.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 
 ROOT := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))..)
 LOCAL ?=
+SELF ?= .
+IMPORTS ?= $(BIN)/lint-imports --no-cache
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(ROOT)/.tools/bin/uv
@@ -16,16 +19,16 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 venv: $(VENV)/.ready  ## make this component's environment from its hashed lock
 
 $(VENV)/.ready: requirements-dev.lock pyproject.toml $(ROOT)/ci/make-venv $(LOCAL:%=%/pyproject.toml)
-	$(ROOT)/ci/make-venv $(VENV) requirements-dev.lock . $(LOCAL)
+	$(ROOT)/ci/make-venv $(VENV) requirements-dev.lock $(SELF) $(LOCAL)
 
 check: venv  ## format, lint, types, imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
+	$(IMPORTS)
 
-test: venv  ## unit and contract tests of this component
-	$(BIN)/pytest $(PYTEST_ARGS)
+test: venv  ## unit and contract tests of this component; with CI=true a skip is a failure
+	PYTHONPATH=$(ROOT)/ci $(BIN)/pytest -p pytest_no_skips $(PYTEST_ARGS)
 
 format: venv
 	$(BIN)/ruff format .

@@ -22,9 +22,9 @@ def test_the_folder_is_free_when_its_demo_has_ended(tmp_path: Path) -> None:
 
 
 def test_what_is_remembered_is_recalled(tmp_path: Path) -> None:
-    remember(tmp_path, Remembered(nats_port=4555, plays=3))
+    remember(tmp_path, Remembered(nats_port=4555, heats_played=3))
 
-    assert recall(tmp_path) == Remembered(nats_port=4555, plays=3)
+    assert recall(tmp_path) == Remembered(nats_port=4555, heats_played=3)
 
 
 def test_a_damaged_memory_counts_as_none(tmp_path: Path) -> None:

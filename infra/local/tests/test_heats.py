@@ -27,7 +27,9 @@ class Handler(BaseHTTPRequestHandler):
     server: Monitoring
 
     def do_GET(self) -> None:
-        row = self.server.rows.get(self.path.removeprefix("/api/v1/treatments/"))
+        row: dict[str, Any] | None = {"position": {"behind": 0}}
+        if self.path != "/api/v1/summary":
+            row = self.server.rows.get(self.path.removeprefix("/api/v1/treatments/"))
         self.send_response(404 if row is None else 200)
         self.end_headers()
         self.wfile.write(json.dumps(row).encode())

@@ -4,7 +4,7 @@ import shlex
 
 from local_runner.errors import NotReady
 from local_runner.folder import Remembered, claimed, recall, remember, write_json
-from local_runner.heats import play_command, play_to_the_end, summary_lines, wait_for_lake
+from local_runner.heats import play_command, play_to_the_end, remember_played, summary_lines, wait_for_lake
 from local_runner.plan import Plan, Ports, Service
 from local_runner.ports import free_port, is_free, require_free
 from local_runner.preparation import make_database, make_environments, make_first_model
@@ -33,6 +33,7 @@ def demo(settings: Settings, environment: dict[str, str]) -> None:
         finally:
             with step("stop everything that was started"):
                 processes.stop_all()
+            remember_played(plan, facts)
             (settings.demo_dir / "urls.json").unlink(missing_ok=True)
 
 

@@ -20,7 +20,7 @@ class Remembered:
     history_made: bool = False
     history_imported: bool = False
     master_data_imported: bool = False
-    plays: int = 0
+    heats_played: int = 0
 
 
 @contextmanager

@@ -33,8 +33,8 @@ def answers(url: str) -> bool:
         return False
 
 
-def consumers_of(monitor_port: int, stream: str) -> int | None:
-    """Return how many consumers NATS counts on `stream`; None without such a stream or an answer."""
+def consumers_of(monitor_port: int, stream: str) -> list[dict[str, Any]] | None:
+    """Return what NATS tells of the consumers on `stream`; None without such a stream or an answer."""
     try:
         report = get_json(f"http://{LOOPBACK}:{monitor_port}/jsz?streams=1&consumers=1")
     except (OSError, http.client.HTTPException):
@@ -42,5 +42,11 @@ def consumers_of(monitor_port: int, stream: str) -> int | None:
     for account in (report or {}).get("account_details", []):
         for detail in account.get("stream_detail", []):
             if detail["name"] == stream:
-                return len(detail.get("consumer_detail") or [])
+                return list(detail.get("consumer_detail") or [])
     return None
+
+
+def is_idle(monitor_port: int, stream: str) -> bool:
+    """Return whether every consumer on `stream` has read and acknowledged all of it."""
+    consumers = consumers_of(monitor_port, stream) or []
+    return all(not consumer["num_pending"] and not consumer["num_ack_pending"] for consumer in consumers)

@@ -26,6 +26,7 @@ class Settings:
     restart: bool = False
     heats: int = ENDLESS_HEATS
     heats_per_minute: float = 6.0
+    leave_every: int = 3
     history_heats: int = 2000
     seed: int = 1
 
@@ -47,6 +48,7 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
         restart=_flag(environment, "RESTART", default=False),
         heats=_number(environment, "HEATS", 200 if headless else ENDLESS_HEATS, most=ENDLESS_HEATS),
         heats_per_minute=float(_number(environment, "HEATS_PER_MINUTE", 0 if headless else 6, most=60_000)),
+        leave_every=_number(environment, "LEAVE_EVERY", 0 if headless else 3, most=ENDLESS_HEATS),
         history_heats=_number(environment, "HISTORY_HEATS", 2000, most=ENDLESS_HEATS),
         seed=_number(environment, "SEED", 1, most=2**31),
     )

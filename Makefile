@@ -1,0 +1,39 @@
+# Only delegates: to each component's own Makefile, to the runner and to the scripts in ci/.
+# The slowest to set up come first, because two run at a time.
+COMPONENTS := ml-pipeline backend monitoring model-service infra/plant-simulator infra/local
+RUNNER := $(MAKE) --no-print-directory -C infra/local
+
+.DEFAULT_GOAL := help
+.PHONY: help check test test-components test-whole verify demo load lock clean $(COMPONENTS) tests
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z][a-zA-Z_-]*:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\n  make COMPONENT          check and test one component: %s\n' '$(COMPONENTS)'
+	@printf '  make -C COMPONENT help  what a component can do by itself\n\n  demo settings: infra/local/README.md\n'
+
+demo:  ## the whole product on this machine until Ctrl-C; HEADLESS=1 HEATS=200 plays to completion and proves it
+	@$(RUNNER) run
+
+test:  ## on a fresh machine: every component's checks and tests, then contract and system tests of the whole
+	@$(RUNNER) doctor
+	@ci/each 2 "check test" $(COMPONENTS) -- 1 "check test" tests
+
+verify:  ## what is slow: pages in a browser, kill -9 under load, a whole demo, a short load run
+	@$(RUNNER) doctor
+	@ci/each 1 browser tests -- 1 chaos tests -- 1 verify infra/local
+
+check:  ## format, lint, types and imports of everything
+	@ci/each 2 check $(COMPONENTS) tests
+
+$(COMPONENTS) tests:
+	$(MAKE) -C $@ check test
+
+load:  ## Locust against a running demo for 30 s: whole heats, and the model service directly
+	@$(MAKE) --no-print-directory -C tests load
+
+lock:  ## resolve every component's lock again
+	@ci/each 1 lock $(COMPONENTS) tests
+
+clean:  ## remove environments, caches and demo data
+	@ci/each 2 clean $(COMPONENTS) tests
+	rm -rf build .tools .tools.lock
