@@ -13,11 +13,15 @@ MASS_RANGE = (0.6, 1.6)
 BALANCED = {"C", "Si", "Mn", "Cr", "V", "Ni", "Mo", "Nb", "Cu", "Co", "W"}
 """Elements that mostly stay in the steel; others (Al, Ti, Ca, S, N ...) are lost or picked up as the slag and air will have it."""
 RECOVERY_MOST = 1.3
-RECOVERY_LEAST = 0.3
 MAIN_SOURCE = 0.05
 """Additions that usually hold less than this share of the final content say nothing about the balance."""
 SLACK_OF_MEDIAN = 0.3
-"""What the balance may miss: this share of the usual final content (first chemistry not measured, slag, scale)."""
+"""What may be found beyond what was added: this share of the usual final content (first chemistry not measured, slag, scale)."""
+LEAST_OF_USUAL = 0.6
+SLACK_OF_LEAST = 0.1
+"""The least: this share of the plant's usual recovery, less this share of the usual final content."""
+SOURCES = (0.25, 1.75)
+"""Multiples of what a grade usually gets, where it always gets about the same, outside which an addition is wrong."""
 
 
 class Rule(NamedTuple):
@@ -93,10 +97,16 @@ def _balance(frame: pl.DataFrame, element: str) -> Iterator[Rule]:
         return
     given = pl.col(f"given.{element}")
     grade_usual = given.median().over("grade")
-    tight = given.quantile(0.05).over("grade") > 0.5 * grade_usual
-    said = pl.format(f"the weighed additions hold {{}} wt % {element}, this grade's usually {{}}", given.round(3), grade_usual.round(3))
+    tight = (given.quantile(0.05).over("grade") > 0.5 * grade_usual) & (given.quantile(0.95).over("grade") < 1.5 * grade_usual)
     unseen = pl.col(f"after.{element}").is_null()
-    yield Rule(f"no source of {element}", unseen & tight & (given < 0.25 * grade_usual), said, "at least a quarter of what all heats of the grade got")
+    said = pl.format(f"the weighed additions hold {{}} wt % {element}, this grade's usually {{}}", given.round(3), grade_usual.round(3))
+    least, most = SOURCES
+    yield Rule(
+        f"no or double source of {element}",
+        unseen & tight & ~given.is_between(least * grade_usual, most * grade_usual),
+        said,
+        f"{least:g} to {most:g} times what the grade usually gets, as no result tells otherwise",
+    )
     usual = frame[f"after.{element}"].median()
     first_usual = frame[f"before.{element}"].median() if f"before.{element}" in frame.columns else None
     usual_given = frame[f"given.{element}"].median()
@@ -105,9 +115,16 @@ def _balance(frame: pl.DataFrame, element: str) -> Iterator[Rule]:
     slack = SLACK_OF_MEDIAN * usual
     first = pl.col(f"before.{element}") if f"before.{element}" in frame.columns else pl.lit(None, dtype=pl.Float64)
     increment = pl.col(f"after.{element}") - first.fill_null(first_usual if isinstance(first_usual, float) else 0.0)
+    share = frame.select((increment / given).filter(given > 0.5 * usual_given).median()).item()
+    least_share = round(LEAST_OF_USUAL * min(share if isinstance(share, float) else 0.5, 1.0), 3)
     said = pl.format(f"{element} rose by {{}} wt %, the weighed additions hold {{}}", increment.round(3), given.round(3))
     yield Rule(f"impossible balance of {element}", increment > RECOVERY_MOST * given + slack, said, f"at most {RECOVERY_MOST:g} x what was added + {slack:.3g} wt %")
-    yield Rule(f"impossible balance of {element}", increment < RECOVERY_LEAST * given - slack, said, f"at least {RECOVERY_LEAST:g} x what was added - {slack:.3g} wt %")
+    yield Rule(
+        f"impossible balance of {element}",
+        increment < least_share * given - SLACK_OF_LEAST * usual,
+        said,
+        f"at least {least_share:g} x what was added - {SLACK_OF_LEAST * usual:.3g} wt %",
+    )
 
 
 def _rule(reason: str, breaks: pl.Expr, what: str, allowed: str) -> Rule:

@@ -1,0 +1,123 @@
+"""The physical layer of one element: increment = recovery x added + offset + slopes of the state, with informative priors.
+
+The increment, not the final chemistry, is fitted: operators close the loop, so the final value hardly depends on what
+was added (METALLURGY A1). Priors are the literature's; heats that don't fit get less weight (Huber).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+from sklearn.linear_model import Ridge
+
+from ml_pipeline.steps.outcome import Terms, Vector
+from model_service.parameters import ElementModel
+
+HUBER = 1.345
+ROUNDS = 12
+OFFSET_PRIOR_SD = 2.0
+"""Of the prior noise, where additions vary enough to tell an offset from a recovery."""
+ADDED_ERROR = 0.1
+"""Relative sd of what is not known of an addition: mass, assay, weighing, and what operators see and the record does not.
+Where additions vary hardly more than that, the slope within heats is the operators', not the steel's, and the level decides."""
+OFFSET_LEAST = 0.05
+SLOPE_PRIOR_SD = 0.3
+"""Of the prior noise: a usual deviation of one feature moves the offset by no more than this, unless heats say so."""
+PRIOR_VARIANCE_HEATS = 30.0
+GROSS_SD = 6.0
+LEAST_SD, MOST_RECOVERY_SD = 0.3, 3.0
+"""Multiples of the prior's deviations that no plant is believed to leave."""
+
+
+class Physics(NamedTuple):
+    """Fitted numbers; `slopes` in wt % per standard deviation of the features, `weight` 0 to 1 per heat."""
+
+    recovery: float
+    recovery_standard_error: float
+    offset_pct: float
+    slopes: Vector
+    noise_sd_pct: float
+    recovery_sd: float
+    residual_pct: Vector
+    weight: Vector
+
+
+def usable(known: Terms) -> NDArray[np.bool_]:
+    """Heats with both a first (measured or assumed) and a final analysis."""
+    return ~(np.isnan(known.first_pct) | np.isnan(known.final_pct) | np.isnan(known.diluted_pct) | np.isnan(known.added_pct))
+
+
+def fit(known: Terms, features: NDArray[np.float64], prior: ElementModel, slope_priors: Vector) -> Physics:
+    """Fit by ridge around the prior mean; all heats of `known` are usable, `features` are standardised (0 = default).
+
+    scikit-learn's Ridge with alpha 1 on prior-standardised columns, weighted by 1 / variance, is the Bayesian posterior mean.
+    """
+    added = known.added_pct
+    increment = known.final_pct - known.first_pct + known.diluted_pct
+    design = np.column_stack([added, np.ones_like(added), features])
+    mean = np.concatenate([[prior.recovery, prior.offset_pct], slope_priors])
+    offset_sd = OFFSET_PRIOR_SD * prior.noise_sd_pct * max(_reliability(added) ** 2, OFFSET_LEAST)
+    spread = np.concatenate(
+        [[prior.recovery_sd, offset_sd], np.full(features.shape[1], SLOPE_PRIOR_SD * prior.noise_sd_pct)]
+    )
+    noise, recovery_sd = prior.noise_sd_pct, prior.recovery_sd
+    theta, huber = mean, np.ones_like(added)
+    precision = np.eye(len(mean))
+    for _ in range(ROUNDS):
+        variance = noise**2 + (recovery_sd * added) ** 2 + known.first_sd_pct**2
+        residual = increment - design @ theta
+        scaled = np.abs(residual) / np.sqrt(variance)
+        huber = np.where(scaled <= HUBER, 1.0, HUBER / np.maximum(scaled, HUBER))
+        weight = huber / variance
+        ridge = Ridge(alpha=1.0, fit_intercept=False, solver="cholesky")
+        ridge.fit(design * spread, increment - design @ mean, sample_weight=weight)
+        theta = mean + spread * ridge.coef_
+        theta[0] = min(max(theta[0], 0.0), 1.5)
+        scaled_design = design * spread
+        precision = np.eye(len(mean)) + (scaled_design * weight[:, None]).T @ scaled_design
+        noise, recovery_sd = _deviations(increment - design @ theta, known, prior)
+    covariance = np.linalg.inv(precision)
+    return Physics(
+        float(theta[0]),
+        float(spread[0] * np.sqrt(covariance[0, 0])),
+        float(theta[1]),
+        theta[2:],
+        noise,
+        recovery_sd,
+        increment - design @ theta,
+        huber,
+    )
+
+
+def robust_sd(values: Vector) -> float:
+    """1.4826 x the median absolute deviation from the median; 0 for nothing."""
+    values = values[~np.isnan(values)]
+    return float(1.4826 * np.median(np.abs(values - np.median(values)))) if len(values) else 0.0
+
+
+def _reliability(added: Vector) -> float:
+    """Share of the variance of what was added that is really known; 1 where nothing is added and only the offset is left."""
+    usual = float(np.median(added))
+    if usual <= 0:
+        return 1.0
+    return max(0.0, 1.0 - (ADDED_ERROR * usual / max(robust_sd(added), 1e-9)) ** 2)
+
+
+def _deviations(residual: Vector, known: Terms, prior: ElementModel) -> tuple[float, float]:
+    """Noise, and sd of the recovery, from squared residuals ~ noise^2 + (sd x added)^2, drawn to the prior by some heats."""
+    limit = GROSS_SD * max(robust_sd(residual), 1e-6)
+    squares = np.maximum(np.minimum(residual**2, limit**2) - known.first_sd_pct**2, 0.0)
+    added2 = known.added_pct**2
+    scale = np.sqrt(PRIOR_VARIANCE_HEATS)
+    typical = np.median(added2[added2 > 0]) if np.any(added2 > 0) else 1.0
+    # Pseudo-heats that say what the prior says; in units of the noise variance, so that both unknowns weigh alike.
+    unit = max(robust_sd(residual), 1e-6) ** 2
+    rows = np.vstack(
+        [np.column_stack([np.ones_like(added2), added2 / typical]), [[scale, 0.0]], [[0.0, scale]]]
+    )
+    wanted = np.concatenate([squares / unit, [scale * min(prior.noise_sd_pct**2 / unit, 1.0), scale * prior.recovery_sd**2 * typical / unit]])
+    noise2, share2 = nnls(rows, wanted)[0] * unit
+    noise = max(np.sqrt(noise2), LEAST_SD * prior.noise_sd_pct)
+    recovery_sd = min(max(np.sqrt(share2 / typical), LEAST_SD * prior.recovery_sd), MOST_RECOVERY_SD * prior.recovery_sd)
+    return float(noise), float(recovery_sd)
