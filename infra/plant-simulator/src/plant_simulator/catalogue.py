@@ -17,7 +17,10 @@ FILES = ("additives.yaml", "grades.yaml", "handbook.yaml")
 
 @dataclass(frozen=True)
 class Grade:
-    """`windows_pct`: element to {min, aim, max}, at tapping; min, aim and max as vectors, NaN where there is none."""
+    """`windows_pct`:
+
+    element to {min, aim, max}, at tapping; min, aim and max as vectors, NaN where there is none.
+    """
 
     grade: str
     campaign_share: float
@@ -73,7 +76,8 @@ class Catalogue:
 
 
 def load(folder: Path | None = None) -> Catalogue:
-    """The catalogue of a folder with additives.yaml, grades.yaml and handbook.yaml; without one, the demo plant's.
+    """The catalogue of a folder with additives.yaml, grades.yaml and handbook.yaml; without one, the demo
+    plant's.
 
     Raises BadSettingError for a missing file and for figures that cannot be.
     """
@@ -83,7 +87,9 @@ def load(folder: Path | None = None) -> Catalogue:
         try:
             texts[name] = (source / name).read_text(encoding="utf-8")
         except FileNotFoundError:
-            raise BadSettingError("no such file", f"{source}/{name}", f"a folder with {', '.join(FILES)}") from None
+            raise BadSettingError(
+                "no such file", f"{source}/{name}", f"a folder with {', '.join(FILES)}"
+            ) from None
     additives, grades, handbook = (yaml.safe_load(texts[name]) for name in FILES)
     catalogue = Catalogue(
         currency=additives["currency"],
@@ -114,7 +120,15 @@ def _additive(row: Mapping[str, Any]) -> Additive:
         can_be_left_out=bool(row["can_be_left_out"]),
         **{
             name: float(row[name])
-            for name in ("price_per_t", "chill_c_per_kg_t", "metallic_yield", "loss_factor", "increment_kg", "max_kg", "bin_kg")
+            for name in (
+                "price_per_t",
+                "chill_c_per_kg_t",
+                "metallic_yield",
+                "loss_factor",
+                "increment_kg",
+                "max_kg",
+                "bin_kg",
+            )
         },
     )
 
@@ -124,13 +138,19 @@ def _grade(row: Mapping[str, Any]) -> Grade:
     for element, window in windows.items():
         given = [window[bound] for bound in ("min", "aim", "max") if bound in window]
         if not given or given != sorted(given):
-            raise BadSettingError(f"window {window}", f"grades.yaml, {row.get('grade')}, {element}", "min <= aim <= max, at least one")
+            raise BadSettingError(
+                f"window {window}",
+                f"grades.yaml, {row.get('grade')}, {element}",
+                "min <= aim <= max, at least one",
+            )
 
     def bounds(bound: str) -> Floats:
         where = f"grades.yaml, {row['grade']}"
         return _elements({e: w[bound] for e, w in windows.items() if bound in w}, where, default=np.nan)
 
-    return Grade(row["grade"], float(row["campaign_share"]), windows, bounds("min"), bounds("aim"), bounds("max"))
+    return Grade(
+        row["grade"], float(row["campaign_share"]), windows, bounds("min"), bounds("aim"), bounds("max")
+    )
 
 
 def _elements(values: Mapping[str, float], where: str, default: float = 0.0) -> Floats:
@@ -149,4 +169,8 @@ def _check_handbook(catalogue: Catalogue) -> None:
         for step in row["entry"]["steps"]:
             unknown = set(step["additives"]) - set(catalogue.additive_names)
             if unknown:
-                raise BadSettingError(f"unknown additive {', '.join(sorted(unknown))}", where, ", ".join(catalogue.additive_names))
+                raise BadSettingError(
+                    f"unknown additive {', '.join(sorted(unknown))}",
+                    where,
+                    ", ".join(catalogue.additive_names),
+                )

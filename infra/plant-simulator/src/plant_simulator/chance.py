@@ -13,7 +13,9 @@ def generator(purpose: int, *keys: int) -> np.random.Generator:
 
 
 def with_memory(state: Floats, fresh: Floats, memory: float) -> Floats:
-    """Standard normals with lag-1 autocorrelation `memory`, from standard normals `fresh` (time first) and the last `state`."""
+    """Standard normals with lag-1 autocorrelation `memory`, from standard normals `fresh` (time first) and
+    the last `state`.
+    """
     out = np.empty_like(fresh)
     gain = np.sqrt(1 - memory**2)
     for step in range(len(fresh)):

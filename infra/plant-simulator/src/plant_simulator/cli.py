@@ -9,8 +9,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from plant_simulator import catalogue, history, master_data, parameters
-from plant_simulator.errors import BadSettingError, SimulatorError
+from plant_simulator import catalogue, history, master_data, parameters, play
+from plant_simulator.errors import SimulatorError
 
 PREFIX = "PLANT_SIMULATOR_"
 
@@ -18,7 +18,9 @@ PREFIX = "PLANT_SIMULATOR_"
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; an expected failure is one line on stderr and exit code 2."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.basicConfig(
+        level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
     try:
         options.run(options)
     except SimulatorError as error:
@@ -27,30 +29,134 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="plant-simulator", description="Stands in for the plant.", epilog=f"Every option may be set as {PREFIX}<OPTION>."
+        prog="plant-simulator",
+        description="Stands in for the plant.",
+        epilog=f"Every option may be set as {PREFIX}<OPTION>.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     shared = argparse.ArgumentParser(add_help=False)
-    _option(shared, "--catalogue", type=Path, help="folder with additives.yaml, grades.yaml, handbook.yaml (default: the demo plant's)")
-    _option(shared, "--parameters", type=Path, help="YAML file with figures that differ from docs/settings.md")
+    _option(
+        shared,
+        "--catalogue",
+        type=Path,
+        help="folder with additives.yaml, grades.yaml, handbook.yaml (default: the demo plant's)",
+    )
+    _option(
+        shared, "--parameters", type=Path, help="YAML file with figures that differ from docs/settings.md"
+    )
     _option(shared, "--plant-id", default="demo", help="(default: %(default)s)")
-    _option(shared, "--seed", type=_whole, default=7, help="the same seed gives the same plant (default: %(default)s)")
+    _option(
+        shared,
+        "--seed",
+        type=_whole,
+        default=7,
+        help="the same seed gives the same plant (default: %(default)s)",
+    )
     _option(shared, "--log-level", default="info", choices=["debug", "info", "warning", "error"])
 
-    command = commands.add_parser("master-data", parents=[shared], help="write grades, additives and the handbook rule as JSON")
-    _option(command, "--first-heat-no", type=_positive, default=1, help="lots are those in the bins at this heat (default: %(default)s)")
+    command = commands.add_parser(
+        "master-data", parents=[shared], help="write grades, additives and the handbook rule as JSON"
+    )
+    _option(
+        command,
+        "--first-heat-no",
+        type=_positive,
+        default=1,
+        help="lots are those in the bins at this heat (default: %(default)s)",
+    )
     _option(command, "--output", type=Path, required=True)
     command.set_defaults(run=_master_data)
 
-    command = commands.add_parser("history", parents=[shared], help="write heats.csv, additives.csv and mapping.yaml of past heats")
+    command = commands.add_parser(
+        "history", parents=[shared], help="write heats.csv, additives.csv and mapping.yaml of past heats"
+    )
     _option(command, "--heats", type=_positive, default=2000, help="(default: %(default)s)")
     _option(command, "--output", type=Path, required=True, help="folder")
-    _option(command, "--end-at", type=_instant, default=_instant("2026-01-01T00:00:00Z"), help="when the history ends (default: 2026-01-01T00:00:00Z)")
+    _option(
+        command,
+        "--end-at",
+        type=_instant,
+        default=_instant("2026-01-01T00:00:00Z"),
+        help="when the history ends (default: 2026-01-01T00:00:00Z)",
+    )
     _option(command, "--minutes-between-heats", type=_minutes, default=40.0, help="(default: %(default)s)")
     _option(command, "--truth", type=Path, help="also write the hidden truth to this CSV file")
     command.set_defaults(run=_history)
 
-    command = commands.add_parser("settings", help="print the table of the plant's figures (docs/settings.md)")
+    command = commands.add_parser(
+        "play", parents=[shared], help="run the plant live over the bus and the backend's REST"
+    )
+    _option(command, "--heats", type=_whole, default=0, help="0 is until stopped (default: %(default)s)")
+    _option(
+        command,
+        "--first-heat-no",
+        type=_positive,
+        default=1,
+        help="continue the plant of this seed here, e.g. after its history",
+    )
+    _option(command, "--run-id", help="heats of another run have other ids (default: the time of the start)")
+    _option(command, "--nats-url", default="nats://127.0.0.1:4222", help="(default: %(default)s)")
+    _option(command, "--backend-url", default="http://127.0.0.1:8000", help="(default: %(default)s)")
+    _option(
+        command,
+        "--heats-per-minute",
+        type=_amount,
+        default=0.0,
+        help="0 is as fast as possible (default: %(default)s)",
+    )
+    _option(
+        command,
+        "--in-flight",
+        type=_positive,
+        default=8,
+        help="heats under way at once (default: %(default)s)",
+    )
+    _option(
+        command,
+        "--leave-every",
+        type=_whole,
+        default=0,
+        help="each K-th heat is left to a person; 0 is none (default: %(default)s)",
+    )
+    _option(
+        command,
+        "--person-wait-s",
+        type=_amount,
+        default=120.0,
+        help="how long it is left to him (default: %(default)s)",
+    )
+    _option(
+        command,
+        "--recommendation-wait-s",
+        type=_amount,
+        default=20.0,
+        help="how long steel waits for advice (default: %(default)s)",
+    )
+    _option(
+        command,
+        "--late-result-s",
+        type=_amount,
+        default=2.0,
+        help="how late late results and corrections are (default: %(default)s)",
+    )
+    _option(
+        command,
+        "--give-up-s",
+        type=_amount,
+        default=60.0,
+        help="how long a decision waits for the backend (default: %(default)s)",
+    )
+    _option(
+        command,
+        "--summary",
+        type=Path,
+        help="also write the counts and the list of treatments to this JSON file",
+    )
+    command.set_defaults(run=_play)
+
+    command = commands.add_parser(
+        "settings", help="print the table of the plant's figures (docs/settings.md)"
+    )
     _option(command, "--log-level", default="info", help=argparse.SUPPRESS)
     command.set_defaults(run=lambda _: sys.stdout.write(parameters.markdown()))
     return parser
@@ -77,6 +183,33 @@ def _history(options: argparse.Namespace) -> None:
     )
 
 
+def _play(options: argparse.Namespace) -> None:
+    settings = play.Settings(
+        plant_id=options.plant_id,
+        seed=options.seed,
+        run_id=options.run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}",
+        first_heat_no=options.first_heat_no,
+        heats=options.heats,
+        heats_per_minute=options.heats_per_minute,
+        in_flight=options.in_flight,
+        leave_every=options.leave_every,
+        person_wait_s=options.person_wait_s,
+        recommendation_wait_s=options.recommendation_wait_s,
+        late_result_s=options.late_result_s,
+        give_up_s=options.give_up_s,
+        nats_url=options.nats_url,
+        backend_url=options.backend_url,
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    counts = asyncio.run(
+        play.play(catalogue.load(options.catalogue), parameters.load(options.parameters), settings)
+    )
+    if options.summary:
+        options.summary.parent.mkdir(parents=True, exist_ok=True)
+        options.summary.write_text(json.dumps(counts.document(), indent=1) + "\n", encoding="utf-8")
+    sys.stdout.write(play.summary_line(counts) + "\n")
+
+
 def _option(parser: argparse.ArgumentParser, name: str, **how: object) -> None:
     """An option that its environment variable sets where it is not given."""
     value = os.environ.get(PREFIX + name.removeprefix("--").replace("-", "_").upper())
@@ -96,6 +229,16 @@ def _positive(text: str) -> int:
 def _number(text: str, value: int, least: int, allowed: str) -> int:
     if value < least:
         raise argparse.ArgumentTypeError(f"{text!r}; allowed: {allowed}")
+    return value
+
+
+def _amount(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: a number >= 0")
     return value
 
 

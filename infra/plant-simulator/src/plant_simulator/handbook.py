@@ -1,6 +1,7 @@
-"""The handbook rule, vectorised over heats: kg = (aim - now) x mass / (assay x nominal recovery), step by step.
+"""The handbook rule, over many heats at once: kg = (aim - now) x mass / (assay x nominal recovery).
 
-The rule itself is data and is described beside its golden cases in the contract `handbook-rule`, which a test holds this module to.
+The rule itself is data and is described beside its golden cases in the contract `handbook-rule`, which a test
+holds this module to.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ TINY = 1e-9
 
 @dataclass(frozen=True)
 class Offers:
-    """Additives that can be tipped: assay in wt % (heat, additive, element), the rest in kg (heat, additive) or (additive,)."""
+    """What can be tipped: assays in wt % (heat, additive, element), the rest in kg (one per additive)."""
 
     assay_pct: Floats
     stock_kg: Floats
@@ -28,7 +29,10 @@ class Offers:
 
 @dataclass(frozen=True)
 class Figure:
-    """What the rule adds (heat, additive), what it expects (heat, element; NaN not known), and which elements it had to skip."""
+    """What the rule adds (heat, additive), what it expects (heat, element) and which elements it had to skip.
+
+    An element that is not known is NaN.
+    """
 
     added_kg: Floats
     predicted_pct: Floats
@@ -46,7 +50,8 @@ def work_out(
 ) -> Figure:
     """Apply one handbook entry to heats of one grade.
 
-    `now_pct` and `aim_pct` are (heat, element), NaN where not measured or nothing is asked for; names that the entry has and the
+    `now_pct` and `aim_pct` are (heat, element), NaN where not measured or nothing is asked for; names that
+    the entry has and the
     arrays have not are passed over.
     """
     of_element = {e: i for i, e in enumerate(elements)}
@@ -57,7 +62,9 @@ def work_out(
     mass_kg = steel_mass_t * 1000
     added = np.zeros((len(now), len(additives)))
     skipped = np.zeros(now.shape, dtype=np.bool_)
-    most = np.minimum(np.broadcast_to(offers.stock_kg, added.shape), np.broadcast_to(offers.max_kg, added.shape))
+    most = np.minimum(
+        np.broadcast_to(offers.stock_kg, added.shape), np.broadcast_to(offers.max_kg, added.shape)
+    )
 
     for step in entry["steps"]:
         e = of_element.get(step["element"])
@@ -88,7 +95,9 @@ def aims(window_min: Floats, window_aim: Floats, window_max: Floats) -> Floats:
 
 
 def _kg_to_aim(e: int, now: Floats, aim: Floats, assay: Floats, recovery: Floats, mass_kg: Floats) -> Floats:
-    """Kilograms that bring element `e` to its aim, 0 where it is above; NaN where the alloy has none of it, or aim or content isn't known."""
+    """Kilograms that bring element `e` to its aim, 0 where it is above; NaN where the alloy has none of it,
+    or aim or content isn't known.
+    """
     per_kg = assay[:, e] * recovery[e] / mass_kg
     gap = aim[:, e] - now[:, e]
     return np.where(per_kg > 0, np.maximum(gap, 0) / np.where(per_kg > 0, per_kg, 1), np.nan)

@@ -1,4 +1,7 @@
-"""The hidden state of heats before additions: what is truly in the ladle, the slag and the lots. Never leaves the simulator."""
+"""The hidden state of heats before additions:
+
+what is truly in the ladle, the slag and the lots. Never leaves the simulator.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,7 +52,9 @@ class _Memory:
     campaign_left: int
 
 
-def draw(plant: Catalogue, parameters: Parameters, seed: int, first_heat_no: int = 1) -> Iterator[HiddenHeats]:
+def draw(
+    plant: Catalogue, parameters: Parameters, seed: int, first_heat_no: int = 1
+) -> Iterator[HiddenHeats]:
     """Whole blocks of BLOCK_HEATS heats without end, from the one that holds `first_heat_no` on.
 
     The same heat for the same seed, wherever one starts.
@@ -83,12 +88,16 @@ def _block(
         + vector(p.residual_sd_pct) * scrap,
         0,
     )
-    chemistry[:, 0] = p.carbon_oxygen_product / oxygen_ppm * np.exp(p.tap_carbon_sd_log * rng.standard_normal(n))
+    chemistry[:, 0] = (
+        p.carbon_oxygen_product / oxygen_ppm * np.exp(p.tap_carbon_sd_log * rng.standard_normal(n))
+    )
 
     taphole_heats = (heat_no + seed * 37) % max(1, int(p.taphole_life_heats))
     worn = p.taphole_wear_kg_t * taphole_heats / p.taphole_life_heats
     reacts = _beta(rng, p.slag_reacts_mean, p.slag_reacts_sd, n)
-    dissolution = with_memory(memory.dissolution, rng.standard_normal((n, len(ELEMENTS))), p.undissolved_memory)
+    dissolution = with_memory(
+        memory.dissolution, rng.standard_normal((n, len(ELEMENTS))), p.undissolved_memory
+    )
     memory.dissolution = dissolution[-1]
     lots = lots_in_bins(ledger, heat_no)
     return HiddenHeats(
@@ -99,7 +108,8 @@ def _block(
         temperature_c=p.tap_temperature_c + p.tap_temperature_sd_c * rng.standard_normal(n),
         oxygen_ppm=oxygen_ppm,
         chemistry_pct=chemistry,
-        carry_over_kg_t=p.carry_over_median_kg_t * np.exp(p.carry_over_sd_log * rng.standard_normal(n)) + worn,
+        carry_over_kg_t=p.carry_over_median_kg_t * np.exp(p.carry_over_sd_log * rng.standard_normal(n))
+        + worn,
         slag_feo_pct=np.maximum(p.slag_feo_pct + p.slag_feo_sd_pct * rng.standard_normal(n), 0),
         slag_mno_pct=np.maximum(p.slag_mno_pct + p.slag_mno_sd_pct * rng.standard_normal(n), 0),
         slag_reacts_share=reacts,
@@ -117,7 +127,8 @@ def _block(
 def _campaigns(
     plant: Catalogue, parameters: Parameters, rng: np.random.Generator, count: int, memory: _Memory
 ) -> tuple[Integers, Booleans]:
-    """Grades in sequences; never the same grade in two sequences one after the other, where another is made."""
+    """Grades in sequences; never two sequences of one grade one after the other, where another is made."""
+    shortest, longest = int(parameters.campaign_min_heats), int(parameters.campaign_max_heats)
     shares = np.array([g.campaign_share for g in plant.grades])
     grade, is_first = np.empty(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
     for heat in range(count):
@@ -125,7 +136,7 @@ def _campaigns(
             others = np.where(np.arange(len(shares)) == memory.grade, 0.0, shares)
             chances = others if others.sum() > 0 else shares
             memory.grade = int(rng.choice(len(shares), p=chances / chances.sum()))
-            memory.campaign_left = int(rng.integers(parameters.campaign_min_heats, parameters.campaign_max_heats + 1))
+            memory.campaign_left = int(rng.integers(shortest, longest + 1))
             is_first[heat] = True
         grade[heat] = memory.grade
         memory.campaign_left -= 1

@@ -1,6 +1,8 @@
-"""A plant's past as its Level 2 would hand it over: heats.csv, additives.csv and the mapping file that explains them.
+"""A plant's past as its Level 2 would hand it over: heats.csv, additives.csv and the mapping file that
+explains them.
 
-The heats were made before the product came: each got the crew's own figure, weighed as it fell. Nothing hidden is written here; the
+The heats were made before the product came: each got the crew's own figure, weighed as it fell. Nothing
+hidden is written here; the
 truth goes to a file of its own, and only where it is asked for.
 """
 
@@ -39,13 +41,17 @@ class Past:
     observed: ObservedResults
 
 
-def play(plant: Catalogue, parameters: Parameters, seed: int, first_heat_no: int, count: int) -> Iterator[Past]:
+def play(
+    plant: Catalogue, parameters: Parameters, seed: int, first_heat_no: int, count: int
+) -> Iterator[Past]:
     """Heats made by the crew's own figure, in blocks."""
     for heats in line.play(plant, parameters, seed, first_heat_no, count):
         decided = steelmaker.own_figure(plant, parameters, heats.observed, heats.tempers)
         tipped = instruments.tip(parameters, decided, heats.noise)
         results = tapping.tap(plant, parameters, heats.hidden, tipped)
-        yield Past(heats, decided, results, instruments.observe_after(parameters, results, tipped, heats.noise))
+        yield Past(
+            heats, decided, results, instruments.observe_after(parameters, results, tipped, heats.noise)
+        )
 
 
 def write(
@@ -60,7 +66,9 @@ def write(
     minutes_between_heats: float,
     truth: Path | None = None,
 ) -> None:
-    """Write heats 1 to `heats`, the last of them `minutes_between_heats` before `end_at`, into `folder`; the same bytes for the same arguments."""
+    """Write heats 1 to `heats`, the last of them `minutes_between_heats` before `end_at`, into `folder`; the
+    same bytes for the same arguments.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     start = end_at - timedelta(minutes=minutes_between_heats * heats)
 
@@ -68,19 +76,29 @@ def write(
         return start + timedelta(minutes=minutes_between_heats * (heat_no - 1))
 
     with ExitStack() as files:
-        rows = _csv(files.enter_context((folder / "heats.csv").open("w", encoding="utf-8", newline="")), _columns(plant))
+        rows = _csv(
+            files.enter_context((folder / "heats.csv").open("w", encoding="utf-8", newline="")),
+            _columns(plant),
+        )
         hidden = None
         if truth is not None:
             truth.parent.mkdir(parents=True, exist_ok=True)
-            hidden = _csv(files.enter_context(truth.open("w", encoding="utf-8", newline="")), _hidden_columns(plant))
+            hidden = _csv(
+                files.enter_context(truth.open("w", encoding="utf-8", newline="")), _hidden_columns(plant)
+            )
         for past in play(plant, parameters, seed, 1, heats):
-            rows.writerows(_rows(plant, parameters, past, at))
+            rows.writerows(_rows(plant, past, at))
             if hidden is not None:
                 hidden.writerows(_hidden_rows(past))
-        lots = _csv(files.enter_context((folder / "additives.csv").open("w", encoding="utf-8", newline="")), _lot_columns())
+        lots = _csv(
+            files.enter_context((folder / "additives.csv").open("w", encoding="utf-8", newline="")),
+            _lot_columns(),
+        )
         lots.writerows(_lot_rows(plant, parameters, seed, heats, at))
     text = yaml.safe_dump(mapping(plant, plant_id, start), sort_keys=False, allow_unicode=True, width=120)
-    (folder / "mapping.yaml").write_text("# What the columns of this extract mean, for `ml-pipeline import`.\n" + text, encoding="utf-8")
+    (folder / "mapping.yaml").write_text(
+        "# What the columns of this extract mean, for `ml-pipeline import`.\n" + text, encoding="utf-8"
+    )
 
 
 def mapping(plant: Catalogue, plant_id: str, start: datetime) -> dict[str, Any]:
@@ -88,7 +106,10 @@ def mapping(plant: Catalogue, plant_id: str, start: datetime) -> dict[str, Any]:
     limits = dict(zip(ELEMENTS, DETECTION_LIMIT_PCT.tolist(), strict=True))
 
     def chemistry(prefix: str) -> dict[str, Any]:
-        return {"unit": "pct", "columns": {e: {"column": f"{prefix}_{e}", "below": limits[e]} for e in ELEMENTS}}
+        return {
+            "unit": "pct",
+            "columns": {e: {"column": f"{prefix}_{e}", "below": limits[e]} for e in ELEMENTS},
+        }
 
     def additions(prefix: str) -> dict[str, Any]:
         return {"unit": "kg", "empty": "zero", "columns": {a: f"{prefix}_{a}" for a in plant.additive_names}}
@@ -130,20 +151,34 @@ def mapping(plant: Catalogue, plant_id: str, start: datetime) -> dict[str, Any]:
                 "assay": {"unit": "pct", "columns": {e: f"assay_{e}" for e in ELEMENTS}},
             },
         },
-        "grades": {"windows": {g.grade: {e: dict(w) for e, w in g.windows_pct.items()} for g in plant.grades if g.campaign_share > 0}},
+        "grades": {
+            "windows": {
+                g.grade: {e: dict(w) for e, w in g.windows_pct.items()}
+                for g in plant.grades
+                if g.campaign_share > 0
+            }
+        },
     }
 
 
 def _columns(plant: Catalogue) -> list[str]:
-    before = ["heat_no", "registered_at", "grade", "steel_mass_t", "temperature_c", "oxygen_ppm", "carry_over_kg_t"]
+    before = [
+        "heat_no",
+        "registered_at",
+        "grade",
+        "steel_mass_t",
+        "temperature_c",
+        "oxygen_ppm",
+        "carry_over_kg_t",
+    ]
     before += ["slag_FeO", "slag_MnO", "taphole_heats", *(f"tap_{e}" for e in ELEMENTS)]
     added = [f"{kind}_kg_{a}" for kind in ("decided", "weighed") for a in plant.additive_names]
     return [*before, *added, "completed_after_min", "temperature_after_c", *(f"final_{e}" for e in ELEMENTS)]
 
 
-def _rows(plant: Catalogue, parameters: Parameters, past: Past, at: Any) -> Iterator[list[str]]:
+def _rows(plant: Catalogue, past: Past, at: Any) -> Iterator[list[str]]:
     seen, after = past.heats.observed, past.observed
-    late = past.heats.noise.u_late < parameters.late_result_rate
+    late = past.heats.reporting.is_late
     for i, heat_no in enumerate(seen.heat_no.tolist()):
         yield [
             f"H{heat_no:07d}",
@@ -162,10 +197,20 @@ def _rows(plant: Catalogue, parameters: Parameters, past: Past, at: Any) -> Iter
 
 
 def _lot_columns() -> list[str]:
-    return ["additive", "lot", "valid_from", "price_per_t", "max_kg", "increment_kg", *(f"assay_{e}" for e in ELEMENTS)]
+    return [
+        "additive",
+        "lot",
+        "valid_from",
+        "price_per_t",
+        "max_kg",
+        "increment_kg",
+        *(f"assay_{e}" for e in ELEMENTS),
+    ]
 
 
-def _lot_rows(plant: Catalogue, parameters: Parameters, seed: int, heats: int, at: Any) -> Iterator[list[str]]:
+def _lot_rows(
+    plant: Catalogue, parameters: Parameters, seed: int, heats: int, at: Any
+) -> Iterator[list[str]]:
     for additive, lots in zip(plant.additives, Ledger(plant, parameters, seed).until(heats), strict=True):
         for lot in lots:
             numbers = (lot.price_per_t, additive.max_kg, additive.increment_kg)
@@ -176,7 +221,11 @@ def _lot_rows(plant: Catalogue, parameters: Parameters, seed: int, heats: int, a
 def _hidden_columns(plant: Catalogue) -> list[str]:
     scalars = [f.name for f in fields(HiddenHeats) if f.name not in _WIDE]
     results = ["tapped_mass_t", "oxygen_removed_kg_t"]
-    wide = [f"{kind}_{e}" for kind in ("before_pct", "after_pct", "added_kg", "oxidised_kg", "undissolved_kg") for e in ELEMENTS]
+    wide = [
+        f"{kind}_{e}"
+        for kind in ("before_pct", "after_pct", "added_kg", "oxidised_kg", "undissolved_kg")
+        for e in ELEMENTS
+    ]
     return [*scalars, *results, *wide, *(f"lot_{a}" for a in plant.additive_names)]
 
 

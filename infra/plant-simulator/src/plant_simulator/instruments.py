@@ -1,6 +1,7 @@
 """What the plant can see: spectrometer, probes, scales, with their noise, gaps and false readings (B3, B6.9).
 
-Observed tables hold readings only. All noise of a heat is drawn beforehand, so that a reading is a function of the truth and the heat's noise.
+Observed tables hold readings only. All noise of a heat is drawn beforehand, so that a reading is a function
+of the truth and the heat's noise.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,10 @@ DECIMALS = vector({"P": 4, "S": 4, "V": 4, "Al": 4}, default=3)
 
 @dataclass(frozen=True)
 class ObservedHeats:
-    """Readings before additions. NaN is not measured; `is_below` marks analyses under the detection limit that `chemistry_pct` then holds."""
+    """Readings before additions.
+
+    NaN is not measured; `is_below` marks analyses under the detection limit that `chemistry_pct` then holds.
+    """
 
     heat_no: Integers
     grade: Integers
@@ -51,7 +55,10 @@ class ObservedResults:
 
 @dataclass(frozen=True)
 class Noise:
-    """Every instrument's chance numbers for some heats: standard normals `z_`, uniforms `u_`, and the spectrometer's slow error."""
+    """Every instrument's chance numbers for some heats:
+
+    standard normals `z_`, uniforms `u_`, and the spectrometer's slow error.
+    """
 
     z_before: Floats
     z_after: Floats
@@ -69,7 +76,6 @@ class Noise:
     u_slag: Floats
     z_bin: Floats
     z_scale: Floats
-    u_late: Floats
 
 
 def draw_noise(parameters: Parameters, seed: int, heat_no: Integers, additives: int) -> Noise:
@@ -93,7 +99,6 @@ def draw_noise(parameters: Parameters, seed: int, heat_no: Integers, additives: 
         u_slag=u(n),
         z_bin=z((n, additives)),
         z_scale=z((n, additives)),
-        u_late=u(n),
     )
 
 
@@ -115,7 +120,9 @@ def observe_before(parameters: Parameters, heats: HiddenHeats, noise: Noise) -> 
         oxygen_ppm=np.where(noise.u_oxygen < p.oxygen_invalid_rate, false_oxygen, np.round(oxygen)),
         chemistry_pct=np.where(has_sample, chemistry, np.nan),
         is_below=is_below & has_sample,
-        carry_over_kg_t=np.round(heats.carry_over_kg_t * np.exp(p.carry_over_estimate_sd_log * noise.z_slag[:, 0]), 1),
+        carry_over_kg_t=np.round(
+            heats.carry_over_kg_t * np.exp(p.carry_over_estimate_sd_log * noise.z_slag[:, 0]), 1
+        ),
         slag_feo_pct=_slag(p, heats.slag_feo_pct, noise.z_slag[:, 1], has_slag),
         slag_mno_pct=_slag(p, heats.slag_mno_pct, noise.z_slag[:, 2], has_slag),
         taphole_heats=heats.taphole_heats,
@@ -125,7 +132,9 @@ def observe_before(parameters: Parameters, heats: HiddenHeats, noise: Noise) -> 
     )
 
 
-def observe_after(parameters: Parameters, results: HiddenResults, tipped_kg: Floats, noise: Noise) -> ObservedResults:
+def observe_after(
+    parameters: Parameters, results: HiddenResults, tipped_kg: Floats, noise: Noise
+) -> ObservedResults:
     """The final sample, and what the scales wrote down of what really fell."""
     p = parameters
     chemistry, is_below = _analyse(p, results.chemistry_pct, noise.z_after, noise)
@@ -160,8 +169,11 @@ def _analyse(p: Parameters, true_pct: Floats, z: Floats, noise: Noise) -> tuple[
 def _slow_error(p: Parameters, seed: int, heat_no: Integers) -> Floats:
     """The spectrometer's relative error (heat, element), another one after each recalibration."""
     period = (heat_no - 1) // max(1, int(p.recalibration_heats))
-    known = {k: generator(RECALIBRATION, seed, k).standard_normal(len(ELEMENTS)) for k in set(period.tolist())}
-    return vector(p.spectrometer_bias_sd_rel) * np.array([known[k] for k in period.tolist()])
+    known = {
+        k: generator(RECALIBRATION, seed, k).standard_normal(len(ELEMENTS)) for k in set(period.tolist())
+    }
+    slow: Floats = vector(p.spectrometer_bias_sd_rel) * np.array([known[k] for k in period.tolist()])
+    return slow
 
 
 def _weigh_steel(p: Parameters, true_t: Floats, noise: Noise, reading: int) -> Floats:

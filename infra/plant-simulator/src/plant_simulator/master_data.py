@@ -1,4 +1,7 @@
-"""The plant's master data as the contract master-data.v1: grades, additives with the lots in the bins, the handbook rule."""
+"""The plant's master data as the contract master-data.v1:
+
+grades, additives with the lots in the bins, the handbook rule.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,13 +12,19 @@ from plant_simulator.lots import Ledger, Lot
 from plant_simulator.parameters import Parameters
 
 
-def document(plant: Catalogue, parameters: Parameters, seed: int, first_heat_no: int, plant_id: str) -> dict[str, Any]:
+def document(
+    plant: Catalogue, parameters: Parameters, seed: int, first_heat_no: int, plant_id: str
+) -> dict[str, Any]:
     """Everything a technologist would enter before heat `first_heat_no`."""
     bins = Ledger(plant, parameters, seed).until(first_heat_no)
     return {
         "plant_id": plant_id,
         "grades": [
-            {"grade": g.grade, "valid_from": plant.grades_valid_from, "windows": {e: dict(w) for e, w in g.windows_pct.items()}}
+            {
+                "grade": g.grade,
+                "valid_from": plant.grades_valid_from,
+                "windows": {e: dict(w) for e, w in g.windows_pct.items()},
+            }
             for g in plant.grades
         ],
         "additives": [
@@ -49,7 +58,11 @@ def assay_document(certificate_pct: Floats) -> dict[str, float]:
 
 def price_document(plant: Catalogue, price_per_t: float, valid_from: str | None = None) -> dict[str, Any]:
     """Money per tonne of additive."""
-    return {"amount": float(price_per_t), "currency": plant.currency, "valid_from": valid_from or plant.prices_valid_from}
+    return {
+        "amount": float(price_per_t),
+        "currency": plant.currency,
+        "valid_from": valid_from or plant.prices_valid_from,
+    }
 
 
 def plain(value: Any) -> Any:

@@ -1,6 +1,7 @@
-"""Every figure of the plant's nature and habits, by name, with unit, default and where the default comes from.
+"""Every figure of the plant's nature and habits: name, unit, default, and where the default comes from.
 
-Tags: [D] computed from real heats, [R] read in a published page, [C] calculated, [M] general knowledge, not verified.
+Tags: [D] computed from real heats, [R] read in a published page, [C] calculated, [M] general knowledge, not
+verified.
 `docs/settings.md` is made from this file (`plant-simulator settings`), and a test holds them together.
 """
 
@@ -34,15 +35,21 @@ class Parameters:
     steel_mass_sd_t: float = setting(2.5, "[M] B6.1", "its sd from heat to heat, t")
     tap_temperature_c: float = setting(1650, "[M] B6.1", "mean tap temperature, C")
     tap_temperature_sd_c: float = setting(14, "[M] B6.1", "its sd, C")
-    oxygen_median_ppm: float = setting(880, "[D] B5", "median dissolved oxygen at tap (electric arc furnace), ppm")
+    oxygen_median_ppm: float = setting(
+        880, "[D] B5", "median dissolved oxygen at tap (electric arc furnace), ppm"
+    )
     oxygen_sd_log: float = setting(0.24, "[D] B5", "sd of its logarithm")
     carbon_oxygen_product: float = setting(27, "[M] B6.1", "tap carbon x oxygen, wt % x ppm")
     tap_carbon_sd_log: float = setting(0.12, "[M] B6.1", "sd of the logarithm of tap carbon around it")
     tap_pct: Mapping[str, float] = setting(
-        {"Si": 0.003, "Mn": 0.09, "P": 0.010, "S": 0.020, "V": 0.002, "Al": 0.001}, "[M] B6.1", "mean tap chemistry, wt %"
+        {"Si": 0.003, "Mn": 0.09, "P": 0.010, "S": 0.020, "V": 0.002, "Al": 0.001},
+        "[M] B6.1",
+        "mean tap chemistry, wt %",
     )
     tap_sd_pct: Mapping[str, float] = setting(
-        {"Si": 0.001, "Mn": 0.025, "P": 0.002, "S": 0.003, "V": 0.0005, "Al": 0.0005}, "[M] B6.1", "its sd, wt %"
+        {"Si": 0.001, "Mn": 0.025, "P": 0.002, "S": 0.003, "V": 0.0005, "Al": 0.0005},
+        "[M] B6.1",
+        "its sd, wt %",
     )
     residual_pct: Mapping[str, float] = setting(
         {"Cr": 0.08, "Ni": 0.08, "Mo": 0.015, "Cu": 0.20}, "[M] B6.1", "mean residuals of the scrap mix, wt %"
@@ -52,30 +59,46 @@ class Parameters:
     )
     scrap_memory: float = setting(0.95, "[M] B6.1", "lag-1 autocorrelation of the scrap mix")
     # --- slag and oxygen
-    carry_over_median_kg_t: float = setting(5, "[M] B6.2", "median slag carried over with a new taphole, kg/t")
+    carry_over_median_kg_t: float = setting(
+        5, "[M] B6.2", "median slag carried over with a new taphole, kg/t"
+    )
     carry_over_sd_log: float = setting(0.45, "[M] B6.2", "sd of its logarithm")
     taphole_life_heats: float = setting(150, "[M] B6.2", "heats between changes of the taphole")
-    taphole_wear_kg_t: float = setting(4, "[M] B6.2", "more carry-over at the end of the taphole's life, kg/t")
+    taphole_wear_kg_t: float = setting(
+        4, "[M] B6.2", "more carry-over at the end of the taphole's life, kg/t"
+    )
     slag_feo_pct: float = setting(25, "[M] B6.2", "mean FeO of the carried-over slag, wt %")
     slag_feo_sd_pct: float = setting(4, "[M] B6.2", "its sd, wt %")
     slag_mno_pct: float = setting(5, "[M] B6.2", "mean MnO of it, wt %")
     slag_mno_sd_pct: float = setting(1.5, "[M] B6.2", "its sd, wt %")
     slag_p2o5_pct: float = setting(1, "[M] B6.2", "P2O5 of it, wt %")
-    phosphorus_reversion: float = setting(0.3, "[M]", "share of the slag's phosphorus that returns to the steel")
+    phosphorus_reversion: float = setting(
+        0.3, "[M]", "share of the slag's phosphorus that returns to the steel"
+    )
     slag_reacts_mean: float = setting(0.55, "[M] B6.3", "mean share of the slag's oxygen that reacts (Beta)")
     slag_reacts_sd: float = setting(0.11, "[M] B6.3", "its sd")
-    air_oxygen_median_kg_t: float = setting(0.06, "[M] B6.3", "median oxygen from air in the tap stream, kg/t")
+    air_oxygen_median_kg_t: float = setting(
+        0.06, "[M] B6.3", "median oxygen from air in the tap stream, kg/t"
+    )
     air_oxygen_sd_log: float = setting(0.3, "[M] B6.3", "sd of its logarithm")
     # --- deoxidation: aluminium first, the rest shared
     al_oxygen_share_of_al: float = setting(0.92, "[M] B6.5", "share of the aluminium that can meet oxygen")
-    al_oxygen_share_of_oxygen: float = setting(0.93, "[M] B6.5", "share of the oxygen that aluminium can take")
+    al_oxygen_share_of_oxygen: float = setting(
+        0.93, "[M] B6.5", "share of the oxygen that aluminium can take"
+    )
     oxygen_affinity: Mapping[str, float] = setting(
-        {"Si": 1.0, "V": 0.1, "Mn": 0.11, "C": 0.08, "Cr": 0.03}, "[C] B6.5", "weight of an element in sharing what aluminium left"
+        {"Si": 1.0, "V": 0.1, "Mn": 0.11, "C": 0.08, "Cr": 0.03},
+        "[C] B6.5",
+        "weight of an element in sharing what aluminium left",
     )
     kg_per_kg_oxygen: Mapping[str, float] = setting(
-        {"Al": 1.125, "Si": 0.875, "Mn": 3.43, "C": 0.75, "Cr": 2.17, "V": 1.27}, "[C] B6.5", "element burnt per oxygen, kg/kg"
+        {"Al": 1.125, "Si": 0.875, "Mn": 3.43, "C": 0.75, "Cr": 2.17, "V": 1.27},
+        "[C] B6.5",
+        "element burnt per oxygen, kg/kg",
     )
-    largest_oxidised_share: float = setting(0.6, "[M] B6.5", "most of an element (but Al) that oxygen can take")
+    largest_oxidised_share: float = setting(
+        0.6, "[M] B6.5", "most of an element (but Al) that oxygen can take"
+    )
     # --- dissolution
     undissolved_share: Mapping[str, float] = setting(
         {"C": 0.06, "Si": 0.02, "Mn": 0.015, "Cr": 0.015, "Mo": 0.01, "V": 0.02, "Al": 0.12},
@@ -85,25 +108,43 @@ class Parameters:
     undissolved_sd_log: float = setting(0.35, "[M] B6.6", "sd of its logarithm")
     undissolved_memory: float = setting(0.6, "[M] B6.6", "its lag-1 autocorrelation from heat to heat")
     # --- heat
-    tap_heat_loss_c: float = setting(45, "[M]", "mean fall of temperature while tapping, without additions, C")
+    tap_heat_loss_c: float = setting(
+        45, "[M]", "mean fall of temperature while tapping, without additions, C"
+    )
     tap_heat_loss_sd_c: float = setting(6, "[M]", "its sd, C")
-    al_burning_c_per_kg_t: float = setting(25, "[C] B1", "rise of temperature per aluminium burnt, C per kg/t")
+    al_burning_c_per_kg_t: float = setting(
+        25, "[C] B1", "rise of temperature per aluminium burnt, C per kg/t"
+    )
     # --- lots
     lot_life_min_heats: float = setting(40, "[M] B6.4", "shortest life of a lot in the bin, heats")
     lot_life_max_heats: float = setting(150, "[M] B6.4", "longest life of a lot, heats")
-    lot_life_mean_heats: float = setting(90, "[M] B6.4", "mean life of a lot (exponential between the two), heats")
+    lot_life_mean_heats: float = setting(
+        90, "[M] B6.4", "mean life of a lot (exponential between the two), heats"
+    )
     certificate_error_share: float = setting(0.5, "[M] B6.4", "sd of a certificate's error, in lot sds")
     price_change_rate: float = setting(0.2, "[M]", "share of new lots that come at another price")
     price_sd_rel: float = setting(0.04, "[M]", "sd of such a price around the typical one, relative")
     # --- instruments
     spectrometer_sd_pct: Mapping[str, float] = setting(
-        {"C": 0.0047, "Si": 0.004, "Mn": 0.005, "Cr": 0.001, "Ni": 0.0008, "Mo": 0.0005, "Cu": 0.0013, "P": 0.0004, "S": 0.0005}
+        {
+            "C": 0.0047,
+            "Si": 0.004,
+            "Mn": 0.005,
+            "Cr": 0.001,
+            "Ni": 0.0008,
+            "Mo": 0.0005,
+            "Cu": 0.0013,
+            "P": 0.0004,
+            "S": 0.0005,
+        }
         | {"V": 0.0005, "Al": 0.001},
         "[D] C, Mn, Si [M] B3",
         "noise of one sample, wt %",
     )
     spectrometer_sd_rel: Mapping[str, float] = setting(
-        {"C": 0.0067, "P": 0.012, "S": 0.012, "Cr": 0.005, "Al": 0.02}, "[M] B3", "noise of one sample that grows with the content, relative"
+        {"C": 0.0067, "P": 0.012, "S": 0.012, "Cr": 0.005, "Al": 0.02},
+        "[M] B3",
+        "noise of one sample that grows with the content, relative",
     )
     spectrometer_bias_sd_rel: Mapping[str, float] = setting(
         {"Mn": 0.004, "Cr": 0.004}, "[M] B3", "systematic error between recalibrations, relative"
@@ -111,15 +152,23 @@ class Parameters:
     recalibration_heats: float = setting(60, "[M]", "heats between recalibrations of the spectrometer")
     unhomogenised_rate: float = setting(0.05, "[M] B3", "share of samples taken before the ladle was mixed")
     unhomogenised_si_sd_pct: float = setting(0.015, "[M] B3", "more noise of silicon in them, wt %")
-    oxygen_probe_process_sd_log: float = setting(0.10, "[M] B3", "change of oxygen between probe and tap, sd of the logarithm")
+    oxygen_probe_process_sd_log: float = setting(
+        0.10, "[M] B3", "change of oxygen between probe and tap, sd of the logarithm"
+    )
     oxygen_probe_sd_rel: float = setting(0.05, "[M] B3", "noise of the oxygen probe, relative")
     oxygen_invalid_rate: float = setting(0.01, "[D] B6.9", "share of oxygen readings that are 9999 or 0")
     temperature_sd_c: float = setting(3, "[D] B3", "noise of the thermometer, C")
     temperature_invalid_rate: float = setting(0.01, "[M]", "share of temperature readings that are 0")
-    first_sample_missing_rate: float = setting(0.03, "[M] B6.9", "share of heats without a chemistry before additions")
+    first_sample_missing_rate: float = setting(
+        0.03, "[M] B6.9", "share of heats without a chemistry before additions"
+    )
     mass_sd_rel: float = setting(0.008, "[M] B3", "noise of the ladle scale, relative")
-    mass_typo_rate: float = setting(0.001, "[D] B6.9", "share of masses that are twice the truth, a typing error")
-    carry_over_estimate_sd_log: float = setting(0.25, "[M]", "error of the estimated carry-over, sd of the logarithm")
+    mass_typo_rate: float = setting(
+        0.001, "[D] B6.9", "share of masses that are twice the truth, a typing error"
+    )
+    carry_over_estimate_sd_log: float = setting(
+        0.25, "[M]", "error of the estimated carry-over, sd of the logarithm"
+    )
     slag_analysis_rate: float = setting(0.8, "[M]", "share of heats with a slag analysis")
     slag_analysis_sd_rel: float = setting(0.08, "[M]", "noise of the slag analysis, relative")
     # --- bins and scales
@@ -129,24 +178,42 @@ class Parameters:
     # --- the steelmaker
     crews: float = setting(4, "[M]", "crews that take turns")
     shift_heats: float = setting(12, "[M]", "heats of one shift")
-    aim_fraction_low: float = setting(0.30, "[M] B6", "where in the window the keenest crew aims (0 is min, 1 is max)")
+    aim_fraction_low: float = setting(
+        0.30, "[M] B6", "where in the window the keenest crew aims (0 is min, 1 is max)"
+    )
     aim_fraction_high: float = setting(0.50, "[M] B6", "where the most careful crew aims")
     aim_fraction_sd: float = setting(0.05, "[M]", "its scatter from heat to heat and element to element")
-    crew_offset_sd_rel: float = setting(0.02, "[M] B6", "how much a crew adds more or less than its own figure, relative")
-    first_heat_more_rel: float = setting(0.03, "[M] B6", "more added to the first heat of a sequence, relative")
+    crew_offset_sd_rel: float = setting(
+        0.02, "[M] B6", "how much a crew adds more or less than its own figure, relative"
+    )
+    first_heat_more_rel: float = setting(
+        0.03, "[M] B6", "more added to the first heat of a sequence, relative"
+    )
     dither_sd_rel: float = setting(0.02, "[M] B6", "scatter of what he adds around his figure, relative")
-    other_route_rate: float = setting(0.15, "[M]", "share of shifts in which a crew leaves out one alloy it could use")
+    other_route_rate: float = setting(
+        0.15, "[M]", "share of shifts in which a crew leaves out one alloy it could use"
+    )
     trust: float = setting(0.6, "[M] B6", "trust in recommendations, 0 to 1")
-    accept_least: float = setting(0.55, "[M] B6", "chance to take a near recommendation as it is, without any trust")
+    accept_least: float = setting(
+        0.55, "[M] B6", "chance to take a near recommendation as it is, without any trust"
+    )
     accept_per_trust: float = setting(0.25, "[M] B6", "more chance with full trust")
-    near_rel: float = setting(0.10, "[M] B6", "difference from his own figure that he still calls near, relative")
-    far_scale_rel: float = setting(0.15, "[M]", "further difference that lowers the chance to a third (e-fold), relative")
+    near_rel: float = setting(
+        0.10, "[M] B6", "difference from his own figure that he still calls near, relative"
+    )
+    far_scale_rel: float = setting(
+        0.15, "[M]", "further difference that lowers the chance to a third (e-fold), relative"
+    )
     edit_least: float = setting(0.5, "[M] B6", "least share of the way to his own figure when he edits")
     # --- messages (live)
     late_result_rate: float = setting(0.05, "[M] B6.9", "share of final results that come late")
     duplicate_rate: float = setting(0.02, "[M]", "share of messages that are sent twice")
-    corrected_result_rate: float = setting(0.02, "[M] B6.9", "share of final results that are corrected later")
-    corrected_weight_rate: float = setting(0.01, "[M]", "share of heats whose weighed kilograms are corrected later")
+    corrected_result_rate: float = setting(
+        0.02, "[M] B6.9", "share of final results that are corrected later"
+    )
+    corrected_weight_rate: float = setting(
+        0.01, "[M]", "share of heats whose weighed kilograms are corrected later"
+    )
     extra_sample_rate: float = setting(0.10, "[M]", "share of heats with a sample before the final one")
 
 
@@ -170,24 +237,28 @@ def markdown() -> str:
     plant = Parameters()
     for f in fields(Parameters):
         value = getattr(plant, f.name)
-        shown = ", ".join(f"{k} {v:g}" for k, v in value.items()) if isinstance(value, Mapping) else f"{value:g}"
+        shown = (
+            ", ".join(f"{k} {v:g}" for k, v in value.items()) if isinstance(value, Mapping) else f"{value:g}"
+        )
         lines.append(f"| `{f.name}` | {shown} | {f.metadata['source']} | {f.metadata['meaning']} |")
     return "\n".join(lines) + "\n"
 
 
-def _checked(known: dict[str, Field[Any]], name: str, value: object, path: Path) -> object:
+def _checked(known: dict[str, Field[Any]], name: str, value: Any, path: Path) -> Any:
     where = f"{path}: {name}"
     if name not in known:
         raise BadSettingError("unknown setting", where, ", ".join(known))
     if isinstance(getattr(Parameters(), name), Mapping):
         if not isinstance(value, dict) or not all(k in ELEMENTS and _is_figure(v) for k, v in value.items()):
-            raise BadSettingError(f"{value!r}", where, f"a map of elements ({', '.join(ELEMENTS)}) to figures >= 0")
+            raise BadSettingError(
+                f"{value!r}", where, f"a map of elements ({', '.join(ELEMENTS)}) to figures >= 0"
+            )
         return getattr(Parameters(), name) | {k: float(v) for k, v in value.items()}
     if not _is_figure(value):
         raise BadSettingError(f"{value!r}", where, "a figure >= 0")
-    if name.endswith(("_rate", "_share", "_memory")) and float(value) > 1:  # type: ignore[arg-type]
+    if name.endswith(("_rate", "_share", "_memory")) and float(value) > 1:
         raise BadSettingError(f"{value!r}", where, "a share from 0 to 1")
-    return float(value)  # type: ignore[arg-type]
+    return float(value)
 
 
 def _is_figure(value: object) -> bool:

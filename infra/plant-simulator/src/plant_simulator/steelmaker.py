@@ -30,7 +30,9 @@ class Tempers:
 
 @dataclass(frozen=True)
 class Decision:
-    """Kilograms per additive, and the reason code where they differ from what he was shown (None where they don't)."""
+    """Kilograms per additive, and the reason code where they differ from what he was shown (None where they
+    don't).
+    """
 
     decided_kg: Floats
     reason_code: str | None
@@ -46,9 +48,16 @@ def draw_tempers(plant: Catalogue, parameters: Parameters, seed: int, heat_no: I
     crew = shift % crews
     offset = p.crew_offset_sd_rel * generator(STEELMAKER, seed).standard_normal(crews)
     fraction = np.linspace(p.aim_fraction_low, p.aim_fraction_high, crews)
-    avoids = {s: _avoided(generator(STEELMAKER, seed, 1, s), p.other_route_rate, can_be_left_out) for s in set(shift.tolist())}
+    avoids = {
+        s: _avoided(generator(STEELMAKER, seed, 1, s), p.other_route_rate, can_be_left_out)
+        for s in set(shift.tolist())
+    }
     rng = generator(STEELMAKER, seed, 2, int(heat_no[0]))
-    scatter = p.aim_fraction_sd * (rng.standard_normal((n, 1)) + rng.standard_normal((n, len(ELEMENTS)))) / np.sqrt(2)
+    scatter = (
+        p.aim_fraction_sd
+        * (rng.standard_normal((n, 1)) + rng.standard_normal((n, len(ELEMENTS))))
+        / np.sqrt(2)
+    )
     return Tempers(
         crew=crew,
         crew_offset_rel=offset[crew],
@@ -61,9 +70,16 @@ def draw_tempers(plant: Catalogue, parameters: Parameters, seed: int, heat_no: I
 
 
 def own_figure(
-    plant: Catalogue, parameters: Parameters, heats: ObservedHeats, tempers: Tempers, stock_kg: Floats | None = None
+    plant: Catalogue,
+    parameters: Parameters,
+    heats: ObservedHeats,
+    tempers: Tempers,
+    stock_kg: Floats | None = None,
 ) -> Floats:
-    """What the crew would add without advice (heat, additive): the handbook rule with its own aim, a little more or less, in whole bags."""
+    """What the crew would add without advice (heat, additive):
+
+    the handbook rule with its own aim, a little more or less, in whole bags.
+    """
     added = np.zeros((len(heats.heat_no), len(plant.additives)))
     largest = _largest(plant, stock_kg)
     for position, grade in enumerate(plant.grades):
@@ -87,7 +103,9 @@ def own_figure(
     return _in_bags(plant, added, largest)
 
 
-def offers(plant: Catalogue, certificate_pct: Floats, is_offered: Booleans, stock_kg: Floats | None = None) -> handbook.Offers:
+def offers(
+    plant: Catalogue, certificate_pct: Floats, is_offered: Booleans, stock_kg: Floats | None = None
+) -> handbook.Offers:
     """What the bins offer to the rule."""
     return handbook.Offers(
         assay_pct=certificate_pct,
@@ -110,7 +128,8 @@ def decide(
 ) -> Decision:
     """What he does with a recommendation for one heat (tables of one row; kilograms per additive).
 
-    Near his own figure he takes it with a chance that grows with trust; the further, the rarer; else he goes part of the way to his own.
+    Near his own figure he takes it with a chance that grows with trust; the further, the rarer; else he goes
+    part of the way to his own.
     """
     p = parameters
     entry = plant.handbook_entry(STATION, plant.grades[int(heats.grade[0])].grade)
@@ -123,7 +142,7 @@ def decide(
     edited = _in_bags(plant, shown_kg + share * (own_kg - shown_kg), _largest(plant, stock_kg))
     if np.allclose(edited, shown_kg):
         return Decision(shown_kg.copy(), None, True)
-    return Decision(edited, _reason(plant, parameters, heats, tempers, own_kg, shown_kg, distance), False)
+    return Decision(edited, _reason(parameters, heats, tempers, own_kg, shown_kg, distance), False)
 
 
 def _avoided(rng: np.random.Generator, rate: float, can_be_left_out: Booleans) -> Booleans:
@@ -134,7 +153,11 @@ def _avoided(rng: np.random.Generator, rate: float, can_be_left_out: Booleans) -
 
 
 def _largest(plant: Catalogue, stock_kg: Floats | None) -> Floats:
-    most = plant.per_additive("max_kg") if stock_kg is None else np.minimum(plant.per_additive("max_kg"), stock_kg)
+    most = (
+        plant.per_additive("max_kg")
+        if stock_kg is None
+        else np.minimum(plant.per_additive("max_kg"), stock_kg)
+    )
     step = plant.per_additive("increment_kg")
     largest: Floats = np.floor(most / step) * step
     return largest
@@ -149,7 +172,10 @@ def _in_bags(plant: Catalogue, kg: Floats, largest: Floats) -> Floats:
 def _distance(
     plant: Catalogue, nominal: dict[str, float], heats: ObservedHeats, own_kg: Floats, shown_kg: Floats
 ) -> float:
-    """How far a recommendation is from his own figure: what it adds of the elements the grade asks for, by his recoveries, relative."""
+    """How far a recommendation is from his own figure:
+
+    what it adds of the elements the grade asks for, by his recoveries, relative.
+    """
     asked = ~np.isnan(plant.grades[int(heats.grade[0])].min_pct)
     gives = heats.certificate_pct[0] * vector(nominal, default=1.0)
     own, shown = own_kg @ gives, shown_kg @ gives
@@ -158,7 +184,6 @@ def _distance(
 
 
 def _reason(
-    plant: Catalogue,
     p: Parameters,
     heats: ObservedHeats,
     tempers: Tempers,

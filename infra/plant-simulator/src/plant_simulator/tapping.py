@@ -1,6 +1,8 @@
-"""What becomes of additions in the tap stream: dissolution, deoxidation, dilution, temperature (B6, steps 3 to 7).
+"""What becomes of additions in the tap stream: dissolution, deoxidation, dilution, temperature (B6, steps 3
+to 7).
 
-Pure and vectorised: every array's leading axes are heats, the last one is the element (or the additive). For one hidden heat the
+Pure and vectorised: every array's leading axes are heats, the last one is the element (or the additive). For
+one hidden heat the
 result is a function of the kilograms alone, so policies can be compared on the very same heats.
 """
 
@@ -18,7 +20,10 @@ FEO_OXYGEN, MNO_OXYGEN, P2O5_PHOSPHORUS = 16 / 72, 16 / 71, 62 / 142
 
 @dataclass(frozen=True)
 class HiddenResults:
-    """The truth after additions. Masses of elements in kg per heat (heat, element); oxygen in kg per tonne."""
+    """The truth after additions.
+
+    Masses of elements in kg per heat (heat, element); oxygen in kg per tonne.
+    """
 
     chemistry_pct: Floats
     steel_mass_t: Floats
@@ -61,7 +66,10 @@ def tap(plant: Catalogue, parameters: Parameters, heats: HiddenHeats, tipped_kg:
     return HiddenResults(
         chemistry_pct=after_kg / steel_mass_t[..., None] / 10,
         steel_mass_t=steel_mass_t,
-        temperature_c=heats.temperature_c - heats.heat_loss_c + chill_c + p.al_burning_c_per_kg_t * burnt[..., AL],
+        temperature_c=heats.temperature_c
+        - heats.heat_loss_c
+        + chill_c
+        + p.al_burning_c_per_kg_t * burnt[..., AL],
         added_kg=added_kg,
         undissolved_kg=undissolved_kg,
         oxidised_kg=oxidised_kg,
@@ -83,11 +91,12 @@ def _burnt_kg_t(p: Parameters, dissolved_kg_t: Floats, oxygen_kg_t: Floats) -> F
     """Aluminium burns first; what oxygen is left is shared by affinity x amount."""
     per_oxygen, affinity = vector(p.kg_per_kg_oxygen), vector(p.oxygen_affinity)
     by_al = np.minimum(
-        p.al_oxygen_share_of_al * dissolved_kg_t[..., AL] / per_oxygen[AL], p.al_oxygen_share_of_oxygen * oxygen_kg_t
+        p.al_oxygen_share_of_al * dissolved_kg_t[..., AL] / per_oxygen[AL],
+        p.al_oxygen_share_of_oxygen * oxygen_kg_t,
     )
     left = (oxygen_kg_t - by_al)[..., None]
     pull = affinity * dissolved_kg_t
     share = pull / np.maximum(pull.sum(axis=-1, keepdims=True), 1e-12)
-    burnt = np.minimum(p.largest_oxidised_share * dissolved_kg_t, left * share * per_oxygen)
+    burnt: Floats = np.minimum(p.largest_oxidised_share * dissolved_kg_t, left * share * per_oxygen)
     burnt[..., AL] = by_al * per_oxygen[AL]
     return burnt

@@ -1,0 +1,167 @@
+"""A live plant: heats one after the other, several under way, at the plant's pace or as fast as it goes."""
+
+import asyncio
+import json
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from plant_simulator import life, line
+from plant_simulator.backend_api import Backend
+from plant_simulator.bins import Bins
+from plant_simulator.bus import Bus
+from plant_simulator.catalogue import Catalogue
+from plant_simulator.life import Counts, Run
+from plant_simulator.line import Heats
+from plant_simulator.lots import Ledger
+from plant_simulator.parameters import Parameters
+
+FAREWELL_S = 5.0
+SAY_EVERY_S = 10.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the plant runs.
+
+    `heats` 0: until stopped; `heats_per_minute` 0: as fast as `in_flight` heats at once can go.
+    """
+
+    plant_id: str
+    seed: int
+    run_id: str
+    first_heat_no: int
+    heats: int
+    heats_per_minute: float
+    in_flight: int
+    leave_every: int
+    person_wait_s: float
+    recommendation_wait_s: float
+    late_result_s: float
+    give_up_s: float
+    nats_url: str
+    backend_url: str
+
+
+async def play(plant: Catalogue, parameters: Parameters, settings: Settings) -> Counts:
+    """Play until the heats are done, or a signal:
+
+    then no new heat begins, and those under way get a moment to end.
+    """
+    counts, stop = Counts(), asyncio.Event()
+    _on_signals(stop)
+    ledger = Ledger(plant, parameters, settings.seed)
+    async with Bus(settings.nats_url) as bus, Backend(settings.backend_url, settings.give_up_s) as backend:
+        run = Run(
+            plant=plant,
+            parameters=parameters,
+            plant_id=settings.plant_id,
+            run_id=settings.run_id,
+            seed=settings.seed,
+            recommendation_wait_s=settings.recommendation_wait_s,
+            person_wait_s=settings.person_wait_s,
+            late_result_s=settings.late_result_s,
+            bus=bus,
+            backend=backend,
+            bins=Bins(plant, ledger, settings.plant_id, settings.first_heat_no),
+            counts=counts,
+        )
+        for kind, subject, data in run.bins.opening(datetime.now(UTC)):
+            await run.tell(kind, subject, data)
+        saying = asyncio.create_task(_say_now_and_then(counts, settings.heats))
+        try:
+            await _shift(run, settings, stop)
+        finally:
+            saying.cancel()
+    return counts
+
+
+async def _shift(run: Run, settings: Settings, stop: asyncio.Event) -> None:
+    """Register heat after heat; each lives on by itself. A heat that is left to a person holds up nobody."""
+    loop, under_way, places = (
+        asyncio.get_running_loop(),
+        set[asyncio.Task[None]](),
+        asyncio.Semaphore(settings.in_flight),
+    )
+    began, pace_s = loop.time(), 60 / settings.heats_per_minute if settings.heats_per_minute else 0.0
+    for index, heats in enumerate(_one_by_one(run, settings)):
+        await _until(stop, began + index * pace_s)
+        is_left_to_person = bool(settings.leave_every) and (index + 1) % settings.leave_every == 0
+        if not is_left_to_person:
+            await _first_of(places.acquire(), stop)
+        if stop.is_set():
+            break
+        treatment = await life.register(run, heats)
+        task = asyncio.create_task(
+            life.live(run, heats, treatment, is_left_to_person), name=treatment["heat_uid"]
+        )
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+        if not is_left_to_person:
+            task.add_done_callback(lambda _: places.release())
+        task.add_done_callback(_crash_loudly)
+    await _first_of(asyncio.gather(*under_way), stop)
+    if under_way:
+        log.info("%d heats are under way; they have %g s to end", len(under_way), FAREWELL_S)
+        _, unfinished = await asyncio.wait(under_way, timeout=FAREWELL_S)
+        for task in unfinished:
+            task.cancel()
+
+
+def _one_by_one(run: Run, settings: Settings) -> Iterator[Heats]:
+    for block in line.play(run.plant, run.parameters, settings.seed, settings.first_heat_no, settings.heats):
+        for position in range(len(block.observed.heat_no)):
+            yield line.pick(block, slice(position, position + 1))
+
+
+async def _until(stop: asyncio.Event, moment: float) -> None:
+    delay = moment - asyncio.get_running_loop().time()
+    if delay > 0:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), delay)
+
+
+async def _first_of(work: Any, stop: asyncio.Event) -> None:
+    """Wait for the work, or for the end of the shift."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        await working
+
+
+def _crash_loudly(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.critical("heat %s failed", task.get_name(), exc_info=task.exception())
+        signal.raise_signal(signal.SIGTERM)
+
+
+def _on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+
+
+async def _say_now_and_then(counts: Counts, heats: int) -> None:
+    while True:
+        await asyncio.sleep(SAY_EVERY_S)
+        wanted = f" of {heats}" if heats else ""
+        log.info(
+            "heats%s: registered %d, decided %d, completed %d",
+            wanted,
+            counts.registered,
+            counts.decided,
+            counts.completed,
+        )
+
+
+def summary_line(counts: Counts) -> str:
+    """The counts as one line of JSON; the treatments themselves only by number."""
+    document = counts.document()
+    return json.dumps({**document, "treatments": len(document["treatments"])})
