@@ -18,7 +18,8 @@ def _registry() -> Registry[Any]:
     files = CONTRACTS.rglob("*.schema.json")
     documents = [(f, json.loads(f.read_text())) for f in files if not f.name.endswith(".delta-schema.json")]
     return Registry().with_resources(
-        (ROOT + f.relative_to(CONTRACTS).as_posix(), Resource(d, DRAFT202012)) for f, d in documents
+        (ROOT + f.relative_to(CONTRACTS).as_posix(), Resource(contents=d, specification=DRAFT202012))
+        for f, d in documents
     )
 
 

@@ -16,12 +16,16 @@ CASES: list[dict[str, Any]] = json.loads((CONTRACTS / "handbook-rule/golden-case
 def figure_of(case: dict[str, Any]) -> tuple[dict[str, float], float, dict[str, float], list[str]]:
     """The rule on documents: kilograms, cost, prediction, skipped elements."""
     heat, offered, entry = case["heat"], case["additives"], case["entry"]
-    elements = sorted({*heat["chemistry"], *entry.get("assumed_pct", {}), *(e for a in offered for e in a["assay"])})
+    elements = sorted(
+        {*heat["chemistry"], *entry.get("assumed_pct", {}), *(e for a in offered for e in a["assay"])}
+    )
     additives = [a["additive"] for a in offered]
 
     def reading(element: str) -> float:
         analysis = heat["chemistry"].get(element)
-        return analysis["below"] / 2 if isinstance(analysis, dict) else np.nan if analysis is None else analysis
+        return (
+            analysis["below"] / 2 if isinstance(analysis, dict) else np.nan if analysis is None else analysis
+        )
 
     def bound(name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
         given = (heat["windows"].get(e, {}).get(name) for e in elements)
@@ -48,7 +52,9 @@ def figure_of(case: dict[str, Any]) -> tuple[dict[str, float], float, dict[str, 
     )
     added = dict(zip(additives, figure.added_kg[0].tolist(), strict=True))
     cost = sum(a["price_per_t"]["amount"] * added[a["additive"]] / 1000 for a in offered)
-    predicted = {e: v for e, v in zip(elements, figure.predicted_pct[0].tolist(), strict=True) if not np.isnan(v)}
+    predicted = {
+        e: v for e, v in zip(elements, figure.predicted_pct[0].tolist(), strict=True) if not np.isnan(v)
+    }
     skipped = [e for e, is_skipped in zip(elements, figure.is_skipped[0], strict=True) if is_skipped]
     return {a: kg for a, kg in added.items() if kg > 0}, cost, predicted, skipped
 
@@ -60,5 +66,7 @@ def test_golden_case(case: dict[str, Any]) -> None:
 
     assert added == pytest.approx({a["additive"]: a["added_kg"] for a in expected["additions"]}, abs=1e-6)
     assert cost == pytest.approx(expected["cost"]["amount"], abs=1e-6)
-    assert {e: predicted[e] for e in expected["predicted_pct"]} == pytest.approx(expected["predicted_pct"], abs=1e-6)
+    assert {e: predicted[e] for e in expected["predicted_pct"]} == pytest.approx(
+        expected["predicted_pct"], abs=1e-6
+    )
     assert skipped == expected["skipped"]

@@ -62,7 +62,9 @@ def test_every_column_of_the_mapping_is_in_the_files(tmp_path: Path, plant: Cata
 
 def test_heats_are_in_order_of_time_and_end_before_the_end(tmp_path: Path) -> None:
     heats = read(made(tmp_path, "--end-at", "2025-06-01T00:00:00Z") / "heats.csv")
-    times = [datetime.strptime(row["registered_at"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC) for row in heats]
+    times = [
+        datetime.strptime(row["registered_at"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC) for row in heats
+    ]
 
     assert times == sorted(times)
     assert len(set(times)) == len(times) == 300
@@ -89,13 +91,22 @@ def test_nothing_hidden_is_written_unless_asked_for(tmp_path: Path) -> None:
 
     assert sorted(p.name for p in without.iterdir()) == sorted(FILES)
     assert sorted(p.name for p in (tmp_path / "b").iterdir()) == sorted(FILES)
-    assert not columns & {"slag_reacts_share", "air_oxygen_kg_t", "oxidised_kg_Mn", "after_pct_Mn", "before_pct_Mn"}
+    assert not columns & {
+        "slag_reacts_share",
+        "air_oxygen_kg_t",
+        "oxidised_kg_Mn",
+        "after_pct_Mn",
+        "before_pct_Mn",
+    }
     assert {"slag_reacts_share", "oxidised_kg_Mn", "after_pct_Mn"} <= set(hidden[0])
     assert len(hidden) == 300
 
 
 def test_a_longer_history_begins_with_the_same_heats(tmp_path: Path) -> None:
-    short, long = read(made(tmp_path / "a") / "heats.csv"), read(made(tmp_path / "b", heats=600) / "heats.csv")
+    short, long = (
+        read(made(tmp_path / "a") / "heats.csv"),
+        read(made(tmp_path / "b", heats=600) / "heats.csv"),
+    )
     for row in (*short, *long):
         row.pop("registered_at")
 

@@ -16,7 +16,15 @@ from plant_simulator.tables import stack
 from plant_simulator.tapping import HiddenResults
 
 SEED, MANY = 11, 12_800
-OF_THE_PLANT = {"heat_no", "grade", "is_first_of_campaign", "taphole_heats", "lot_no", "certificate_pct", "price_per_t"}
+OF_THE_PLANT = {
+    "heat_no",
+    "grade",
+    "is_first_of_campaign",
+    "taphole_heats",
+    "lot_no",
+    "certificate_pct",
+    "price_per_t",
+}
 """What is no measurement: the plant's own bookkeeping, known to all."""
 
 

@@ -15,7 +15,9 @@ DOCS = Path(__file__).parents[1] / "docs" / "settings.md"
 
 
 def test_the_table_of_settings_is_the_settings() -> None:
-    assert parameters.markdown() in DOCS.read_text(encoding="utf-8"), "make it again: plant-simulator settings"
+    assert parameters.markdown() in DOCS.read_text(encoding="utf-8"), (
+        "make it again: plant-simulator settings"
+    )
 
 
 def test_a_file_replaces_single_figures(tmp_path: Path) -> None:
@@ -28,7 +30,9 @@ def test_a_file_replaces_single_figures(tmp_path: Path) -> None:
     assert figures.spectrometer_sd_pct["C"] == parameters.Parameters().spectrometer_sd_pct["C"]
 
 
-@pytest.mark.parametrize("text", ["trsut: 0.9", "trust: high", "trust: -1", "tap_pct: {Xx: 1}", "mass_typo_rate: 2", "- 1"])
+@pytest.mark.parametrize(
+    "text", ["trsut: 0.9", "trust: high", "trust: -1", "tap_pct: {Xx: 1}", "mass_typo_rate: 2", "- 1"]
+)
 def test_a_wrong_figure_is_refused_with_its_place(tmp_path: Path, text: str) -> None:
     file = tmp_path / "other.yaml"
     file.write_text(text)
@@ -39,7 +43,9 @@ def test_a_wrong_figure_is_refused_with_its_place(tmp_path: Path, text: str) -> 
 
 def edited(folder: Path, name: str, edit: Callable[[Any], None]) -> Path:
     for file in catalogue.FILES:
-        document = yaml.safe_load((resources.files("plant_simulator") / "data" / file).read_text(encoding="utf-8"))
+        document = yaml.safe_load(
+            (resources.files("plant_simulator") / "data" / file).read_text(encoding="utf-8")
+        )
         if file == name:
             edit(document)
         (folder / file).write_text(yaml.safe_dump(document), encoding="utf-8")

@@ -15,7 +15,9 @@ from plant_simulator.steelmaker import Decision
 REASONS = {"cost", "chemistry", "temperature", "stock", "quality_of_lot", "practice", "distrust", "other"}
 
 
-def decisions(plant: Catalogue, figures: Parameters, factor: float, heats: int = 256) -> list[tuple[Heats, Floats, Floats, Decision]]:
+def decisions(
+    plant: Catalogue, figures: Parameters, factor: float, heats: int = 256
+) -> list[tuple[Heats, Floats, Floats, Decision]]:
     """What he does with a recommendation that is `factor` times his own figure."""
     block = next(line.play(plant, figures, 3, 1, heats))
     found = []
@@ -40,7 +42,9 @@ def test_own_figure_comes_in_whole_bags_within_limits(plant: Catalogue, figures:
     assert own.sum() > 0
 
 
-def test_near_recommendations_are_taken_more_often_than_far_ones(plant: Catalogue, figures: Parameters) -> None:
+def test_near_recommendations_are_taken_more_often_than_far_ones(
+    plant: Catalogue, figures: Parameters
+) -> None:
     near = np.mean([d.accepted for *_, d in decisions(plant, figures, 0.97)])
     far = np.mean([d.accepted for *_, d in decisions(plant, figures, 0.70)])
 
@@ -51,7 +55,8 @@ def test_near_recommendations_are_taken_more_often_than_far_ones(plant: Catalogu
 
 def test_trust_makes_him_take_more(plant: Catalogue, figures: Parameters) -> None:
     without, full = (
-        np.mean([d.accepted for *_, d in decisions(plant, replace(figures, trust=trust), 0.97)]) for trust in (0.0, 1.0)
+        np.mean([d.accepted for *_, d in decisions(plant, replace(figures, trust=trust), 0.97)])
+        for trust in (0.0, 1.0)
     )
 
     assert full > without + 0.1
@@ -66,7 +71,9 @@ def test_what_he_takes_is_what_was_shown_and_has_no_reason(plant: Catalogue, fig
         assert decision.reason_code is None
 
 
-def test_what_he_edits_goes_towards_his_own_figure_with_a_known_reason(plant: Catalogue, figures: Parameters) -> None:
+def test_what_he_edits_goes_towards_his_own_figure_with_a_known_reason(
+    plant: Catalogue, figures: Parameters
+) -> None:
     edited = [(own, shown, d) for _, own, shown, d in decisions(plant, figures, 0.80) if not d.accepted]
     bag = plant.per_additive("increment_kg")
 

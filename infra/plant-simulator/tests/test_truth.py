@@ -53,7 +53,9 @@ def test_a_heat_is_the_same_wherever_one_starts(plant: Catalogue, figures: Param
         same = stack([getattr(h, side) for h in whole])
         for f in fields(same):
             cut = getattr(same, f.name)[start - 1 :][: len(part.hidden.heat_no)]
-            np.testing.assert_array_equal(cut, getattr(part, side).__dict__[f.name], err_msg=f"{side}.{f.name}")
+            np.testing.assert_array_equal(
+                cut, getattr(part, side).__dict__[f.name], err_msg=f"{side}.{f.name}"
+            )
 
 
 def test_what_is_added_changes_nothing_that_was_there_before(plant: Catalogue, figures: Parameters) -> None:
@@ -99,7 +101,10 @@ def test_more_of_an_additive_never_gives_less_of_its_element(plant: Catalogue, f
         more = some.copy()
         more[:, position] += 100
         main = int(np.argmax(additive.assay_pct))
-        gain = tapping.tap(plant, figures, heats, more).chemistry_pct - tapping.tap(plant, figures, heats, some).chemistry_pct
+        gain = (
+            tapping.tap(plant, figures, heats, more).chemistry_pct
+            - tapping.tap(plant, figures, heats, some).chemistry_pct
+        )
 
         assert np.all(gain[:, main] > 0), additive.additive
 
@@ -118,7 +123,9 @@ def test_aluminium_takes_the_oxygen_before_silicon(plant: Catalogue, figures: Pa
     assert np.all(burnt_killed < 0.5 * burnt_without)
 
 
-@pytest.mark.parametrize(("element", "low", "high"), [("C", 0.85, 0.95), ("Si", 0.70, 0.88), ("Mn", 0.85, 0.94)])
+@pytest.mark.parametrize(
+    ("element", "low", "high"), [("C", 0.85, 0.95), ("Si", 0.70, 0.88), ("Mn", 0.85, 0.94)]
+)
 def test_recoveries_of_silicon_killed_tapping_are_in_the_published_range(
     plant: Catalogue, figures: Parameters, element: str, low: float, high: float
 ) -> None:
@@ -126,7 +133,8 @@ def test_recoveries_of_silicon_killed_tapping_are_in_the_published_range(
 
 
 @pytest.mark.parametrize(
-    ("element", "low", "high"), [("C", 0.90, 0.97), ("Si", 0.90, 0.97), ("Mn", 0.93, 0.98), ("Cr", 0.96, 0.99), ("Al", 0.10, 0.35)]
+    ("element", "low", "high"),
+    [("C", 0.90, 0.97), ("Si", 0.90, 0.97), ("Mn", 0.93, 0.98), ("Cr", 0.96, 0.99), ("Al", 0.10, 0.35)],
 )
 def test_recoveries_of_aluminium_killed_tapping_are_in_the_published_range(
     plant: Catalogue, figures: Parameters, element: str, low: float, high: float
@@ -140,7 +148,9 @@ def test_recovery_remembers_the_heat_before(plant: Catalogue, figures: Parameter
     assert 0.2 < np.corrcoef(carbon[:-1], carbon[1:])[0, 1] < 0.8
 
 
-def test_lots_live_as_long_as_lots_do_and_differ_from_their_certificates(plant: Catalogue, figures: Parameters) -> None:
+def test_lots_live_as_long_as_lots_do_and_differ_from_their_certificates(
+    plant: Catalogue, figures: Parameters
+) -> None:
     known = [lot for book in Ledger(plant, figures, SEED).until(20_000) for lot in book[1:-1]]
     lives = np.array([lot.next_heat_no - lot.first_heat_no for lot in known])
     simn = [lot for lot in known if lot.lot.startswith("SM-")]
@@ -164,7 +174,9 @@ def test_heats_draw_from_the_lot_in_the_bin(plant: Catalogue, figures: Parameter
         np.testing.assert_array_equal(bins.true_assay_pct[200, position], lot.true_assay_pct)
 
 
-def test_naive_regression_on_kilograms_is_useless_as_on_real_heats(plant: Catalogue, figures: Parameters) -> None:
+def test_naive_regression_on_kilograms_is_useless_as_on_real_heats(
+    plant: Catalogue, figures: Parameters
+) -> None:
     """The steelmaker closes the loop: within a grade, final Mn hardly depends on the SiMn he added."""
     past = list(history.play(only(plant, "B500B"), figures, SEED, 1, 2048))
     mn = np.concatenate([p.observed.chemistry_pct[:, INDEX["Mn"]] for p in past])
