@@ -13,8 +13,13 @@ def rows(demo_folder: Path) -> pl.DataFrame:
 
 
 def in_force(demo_folder: Path) -> pl.DataFrame:
-    """Return the row in force of each treatment: that of its highest revision."""
-    return rows(demo_folder).sort("revision").group_by(KEY, maintain_order=True).last()
+    """Return the row in force of each treatment that came over the bus."""
+    return latest(rows(demo_folder))
+
+
+def latest(found: pl.DataFrame) -> pl.DataFrame:
+    """Return of each treatment the row of its highest revision."""
+    return found.sort("revision").group_by(KEY, maintain_order=True).last()
 
 
 def rows_of(demo_folder: Path, treatment: dict[str, object]) -> pl.DataFrame:

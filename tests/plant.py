@@ -39,7 +39,9 @@ def path_of(treatment: dict[str, Any]) -> str:
     return "/".join(str(treatment[name]) for name in ("plant_id", "heat_uid", "station", "treatment_no"))
 
 
-def decision(recommendation_id: str | None, additions: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
+def decision(
+    recommendation_id: str | None, additions: list[dict[str, Any]], **changes: Any
+) -> dict[str, Any]:
     """Return the body with which a steelmaker confirms `additions`."""
     kept = [{name: addition.get(name) for name in ("additive", "lot", "added_kg")} for addition in additions]
     return {
@@ -56,7 +58,13 @@ def decision(recommendation_id: str | None, additions: list[dict[str, Any]], **c
 def weighed(treatment: dict[str, Any]) -> dict[str, Any]:
     """Return the data of `plant.addition.weighed.v1`: what the bin scales tell."""
     additions = [
-        {"addition_id": f"A{number}", "revision": 1, "lot": None, "weighed_at": "2026-03-02T06:05:00Z", **addition}
+        {
+            "addition_id": f"A{number}",
+            "revision": 1,
+            "lot": None,
+            "weighed_at": "2026-03-02T06:05:00Z",
+            **addition,
+        }
         for number, addition in enumerate(WEIGHED, start=1)
     ]
     return {"treatment": treatment, "additions": additions}
@@ -139,7 +147,7 @@ def dead_letters(url: str, component: str) -> list[tuple[bytes, dict[str, str]]]
     async def run() -> list[tuple[bytes, dict[str, str]]]:
         async with bus(url) as jetstream:
             subscription = await jetstream.subscribe(f"deadletter.{component}.>", ordered_consumer=True)
-            found = []
+            found: list[tuple[bytes, dict[str, str]]] = []
             while True:
                 try:
                     message = await subscription.next_msg(timeout=1)

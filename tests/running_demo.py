@@ -1,4 +1,4 @@
-"""A demo of one's own: started through the runner as a person would, on free ports, in a folder of its own."""
+"""A demo of one's own: started through the runner, on free ports, in a folder of its own."""
 
 import json
 import os

@@ -16,23 +16,29 @@ from local_runner.plan import Plan, Ports
 from local_runner.processes import Processes
 from local_runner.settings import Settings
 
+BEFORE = heats.LakeCount(0, 0)
+
 
 class Monitoring(ThreadingHTTPServer):
-    """A stand-in for monitoring's API: knows the rows that a test gives it."""
+    """A stand-in for monitoring's API: revisions by treatment, and rows that are there besides."""
 
-    rows: dict[str, dict[str, int]]
+    revisions: dict[str, int]
+    more_rows: int
 
 
 class Handler(BaseHTTPRequestHandler):
     server: Monitoring
 
     def do_GET(self) -> None:
-        row: dict[str, Any] | None = {"position": {"behind": 0}}
-        if self.path != "/api/v1/summary":
-            row = self.server.rows.get(self.path.removeprefix("/api/v1/treatments/"))
-        self.send_response(404 if row is None else 200)
+        revisions = self.server.revisions
+        revision = revisions.get(self.path.removeprefix("/api/v1/treatments/"))
+        answer: dict[str, Any] | None = {"revision": revision} if revision else None
+        if self.path == "/api/v1/summary":
+            rows = sum(revisions.values()) + self.server.more_rows
+            answer = {"position": {"behind": 0}, "heats": len(revisions), "rows": rows}
+        self.send_response(404 if answer is None else 200)
         self.end_headers()
-        self.wfile.write(json.dumps(row).encode())
+        self.wfile.write(json.dumps(answer).encode())
 
     def log_message(self, *_arguments: Any) -> None:
         """Say nothing."""
@@ -41,7 +47,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def monitoring() -> Iterator[Monitoring]:
     server = Monitoring(("127.0.0.1", 0), Handler)
-    server.rows = {}
+    server.revisions, server.more_rows = {}, 0
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server
@@ -56,13 +62,15 @@ def treatment(number: int) -> dict[str, Any]:
 
 def check(monitoring: Monitoring, folder: Path, played: int) -> None:
     plan = Plan(Settings(folder, folder), Ports(0, 0, monitoring.server_port, 0, 0, 0))
-    heats.wait_for_lake(plan, Processes(folder, os.environ), [treatment(number) for number in range(played)])
+    heats.wait_for_lake(
+        plan, Processes(folder, os.environ), [treatment(number) for number in range(played)], BEFORE
+    )
 
 
 def test_all_treatments_once_is_well(
     monitoring: Monitoring, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monitoring.rows = {f"demo/uid-{number}/tapping/1": {"revision": 1, "rows": 1} for number in range(3)}
+    monitoring.revisions = {f"demo/uid-{number}/tapping/1": 1 for number in range(3)}
 
     check(monitoring, tmp_path, played=3)
 
@@ -72,25 +80,32 @@ def test_all_treatments_once_is_well(
 def test_a_corrected_treatment_has_a_row_per_revision(
     monitoring: Monitoring, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monitoring.rows = {"demo/uid-0/tapping/1": {"revision": 2, "rows": 2}}
+    monitoring.revisions = {"demo/uid-0/tapping/1": 2}
 
     check(monitoring, tmp_path, played=1)
 
-    assert "each exactly once" in capsys.readouterr().out
+    assert "1 corrections" in capsys.readouterr().out
 
 
 def test_a_missing_treatment_is_named(
     monitoring: Monitoring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heats, "STANDSTILL_S", 0.3)
-    monitoring.rows = {"demo/uid-0/tapping/1": {"revision": 1, "rows": 1}}
+    monitoring.revisions = {"demo/uid-0/tapping/1": 1}
 
-    with pytest.raises(HeatsMissing, match="1 missing: demo/uid-1/tapping/1"):
+    with pytest.raises(HeatsMissing, match="lacks 1 of 2 treatments: demo/uid-1/tapping/1"):
         check(monitoring, tmp_path, played=2)
 
 
-def test_a_doubled_treatment_is_named(monitoring: Monitoring, tmp_path: Path) -> None:
-    monitoring.rows = {"demo/uid-0/tapping/1": {"revision": 1, "rows": 2}}
+@pytest.mark.parametrize("more_rows", [1, -1])
+def test_a_row_too_many_or_too_few_is_told(
+    monitoring: Monitoring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more_rows: int
+) -> None:
+    monkeypatch.setattr(heats, "STANDSTILL_S", 0.3)
+    monitoring.revisions, monitoring.more_rows = (
+        {f"demo/uid-{number}/tapping/1": 1 for number in range(3)},
+        more_rows,
+    )
 
-    with pytest.raises(HeatsMissing, match="1 stored more often: demo/uid-0/tapping/1"):
-        check(monitoring, tmp_path, played=1)
+    with pytest.raises(HeatsMissing, match=rf"3 treatments and {3 + more_rows} rows"):
+        check(monitoring, tmp_path, played=3)

@@ -4,7 +4,14 @@ import shlex
 
 from local_runner.errors import NotReady
 from local_runner.folder import Remembered, claimed, recall, remember, write_json
-from local_runner.heats import play_command, play_to_the_end, remember_played, summary_lines, wait_for_lake
+from local_runner.heats import (
+    lake_count,
+    play_command,
+    play_to_the_end,
+    remember_played,
+    summary_lines,
+    wait_for_lake,
+)
 from local_runner.plan import Plan, Ports, Service
 from local_runner.ports import free_port, is_free, require_free
 from local_runner.preparation import make_database, make_environments, make_first_model
@@ -59,8 +66,9 @@ def start(plan: Plan, processes: Processes, facts: Remembered) -> None:
 
 def run_to_completion(plan: Plan, processes: Processes, facts: Remembered) -> None:
     """Play the heats, prove that the lake has them, print one screen."""
+    before = lake_count(plan)
     report = play_to_the_end(plan, processes, facts)
-    wait_for_lake(plan, processes, report["treatments"])
+    wait_for_lake(plan, processes, report["treatments"], before)
     say("")
     for line in summary_lines(get_json(f"{plan.urls['monitoring']}/api/v1/summary") or {}, report):
         say(f"   {line}")

@@ -4,7 +4,7 @@ import http.client
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from local_runner.errors import HeatsMissing
@@ -17,6 +17,13 @@ from local_runner.settings import ENDLESS_HEATS
 
 STANDSTILL_S = 60.0
 NAMED_AT_MOST = 5
+
+
+class LakeCount(NamedTuple):
+    """Treatments from the bus, and rows, that the lake has."""
+
+    treatments: int
+    rows: int
 
 
 def play_command(plan: Plan, facts: Remembered) -> Command:
@@ -62,32 +69,46 @@ def play_to_the_end(plan: Plan, processes: Processes, facts: Remembered) -> dict
     return report
 
 
-def wait_for_lake(plan: Plan, processes: Processes, treatments: Sequence[Mapping[str, Any]]) -> None:
-    """Wait until the lake has each of `treatments` exactly once; raise `HeatsMissing` after a standstill."""
-    waiting = {path_of(treatment) for treatment in treatments}
-    wanted = len(waiting)
-    doubled: list[str] = []
-    with step(f"lake holds {wanted:,} treatments") as current:
-        while waiting:
-            before = len(waiting)
+def lake_count(plan: Plan) -> LakeCount:
+    """Return how much came over the bus into the lake so far, by monitoring's summary."""
+    summary = get_json(f"{plan.urls['monitoring']}/api/v1/summary") or {}
+    return LakeCount(int(summary["heats"]), int(summary["rows"]))
 
-            def arrived(before: int = before) -> bool:
-                for path in sorted(waiting):
-                    found = _in_lake(plan, path)
-                    if found is None:
-                        break  # they arrive in order; ask again later
-                    waiting.discard(path)
-                    if found != 1:
-                        doubled.append(path)
-                return len(waiting) < before
 
-            if not processes.wait(arrived, STANDSTILL_S, current, f"{wanted - before} of {wanted}"):
-                break
-        if waiting or doubled:
-            raise HeatsMissing(_sentence(wanted, sorted(waiting), doubled))
-        # Corrections come after the first result: wait until everybody has read everything.
-        processes.wait(lambda: _is_settled(plan), STANDSTILL_S, current, "corrections")
-        current.note("each exactly once")
+def wait_for_lake(
+    plan: Plan, processes: Processes, treatments: Sequence[Mapping[str, Any]], before: LakeCount
+) -> None:
+    """Wait until the lake has each of `treatments` exactly once; raise `HeatsMissing` after a standstill.
+
+    Exactly once: each is found, and the lake has grown by as many treatments and a row per revision.
+    """
+    wanted = sorted({path_of(treatment) for treatment in treatments})
+    revisions: dict[str, int] = {}
+    with step(f"lake holds {len(wanted):,} treatments") as current:
+        while missing := [path for path in wanted if path not in revisions]:
+            if not processes.wait(lambda: _look(plan, missing, revisions), STANDSTILL_S, current):
+                raise HeatsMissing(
+                    _sentence(f"The lake lacks {len(missing)} of {len(wanted)} treatments", missing)
+                )
+            current.tick(f"{len(revisions)} of {len(wanted)}")
+
+        def grown() -> bool:
+            # Corrections come after the first result, so look again until everybody has read everything.
+            revisions.clear()
+            _look(plan, wanted, revisions)
+            return lake_count(plan) == LakeCount(
+                before.treatments + len(wanted), before.rows + sum(revisions.values())
+            )
+
+        if not processes.wait(lambda: _is_settled(plan) and grown(), STANDSTILL_S, current, "corrections"):
+            now = lake_count(plan)
+            raise HeatsMissing(
+                f"The lake grew by {now.treatments - before.treatments} treatments"
+                f" and {now.rows - before.rows} rows;"
+                f" {len(wanted)} treatments with {sum(revisions.values())} revisions were played."
+            )
+        corrected = sum(revision - 1 for revision in revisions.values())
+        current.note(f"each exactly once, and {corrected} corrections")
 
 
 def path_of(treatment: Mapping[str, Any]) -> str:
@@ -119,30 +140,30 @@ def summary_lines(summary: Mapping[str, Any], report: Mapping[str, Any]) -> list
     return lines
 
 
-def _in_lake(plan: Plan, path: str) -> int | None:
-    """Return how many rows of its revision in force the lake has; None where it has none (yet)."""
-    try:
-        row = get_json(f"{plan.urls['monitoring']}/api/v1/treatments/{path}")
-    except (OSError, http.client.HTTPException):
-        return None  # monitoring is starting again; the standstill counts
-    return None if row is None else int(row["rows"]) - int(row["revision"]) + 1
+def _look(plan: Plan, paths: Sequence[str], revisions: dict[str, int]) -> bool:
+    """Note the revision of each treatment that is in the lake; return whether any was found."""
+    for path in paths:
+        try:
+            row = get_json(f"{plan.urls['monitoring']}/api/v1/treatments/{path}")
+        except (OSError, http.client.HTTPException):
+            break  # monitoring is starting again; the standstill counts
+        if row is None:
+            break  # they come in order; the rest is not there either
+        revisions[path] = int(row["revision"])
+    return bool(set(paths) & set(revisions))
 
 
 def _is_settled(plan: Plan) -> bool:
     try:
-        position = (get_json(f"{plan.urls['monitoring']}/api/v1/summary") or {}).get("position") or {}
+        summary = get_json(f"{plan.urls['monitoring']}/api/v1/summary") or {}
     except (OSError, http.client.HTTPException):
         return False
-    return is_idle(plan.ports.nats_monitor, "PLANT") and position.get("behind") == 0
+    return is_idle(plan.ports.nats_monitor, "PLANT") and (summary.get("position") or {}).get("behind") == 0
 
 
-def _sentence(wanted: int, missing: list[str], doubled: list[str]) -> str:
-    parts = [f"The lake should hold {wanted} treatments exactly once."]
-    for what, which in (("missing", missing), ("stored more often", doubled)):
-        if which:
-            more = f" and {len(which) - NAMED_AT_MOST} more" if len(which) > NAMED_AT_MOST else ""
-            parts.append(f"{len(which)} {what}: {', '.join(which[:NAMED_AT_MOST])}{more}.")
-    return " ".join(parts)
+def _sentence(what: str, which: Sequence[str]) -> str:
+    more = f" and {len(which) - NAMED_AT_MOST} more" if len(which) > NAMED_AT_MOST else ""
+    return f"{what}: {', '.join(which[:NAMED_AT_MOST])}{more}."
 
 
 def _share(value: float | None) -> str:

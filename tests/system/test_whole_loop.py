@@ -1,0 +1,146 @@
+"""The main job end to end: heats in, advice, decisions, results, all of X, Y, Y', X' in the lake."""
+
+import json
+from typing import Any
+
+import polars as pl
+
+import lake
+from running_demo import RunningDemo, get
+from system.conftest import HEATS, Played
+
+CLOSE = 1e-9
+
+
+def test_the_demo_plays_its_heats_and_proves_them(played: Played) -> None:
+    assert "each exactly once" in played.result.stdout
+    assert f"completed {HEATS}" in played.result.stdout
+
+
+def test_nothing_that_was_started_is_left(played: Played) -> None:
+    assert json.loads((played.folder / "pids.json").read_text()) == {}
+    assert not (played.folder / "urls.json").exists()
+
+
+def test_the_lake_holds_each_heat_of_the_plant_once(played: Played) -> None:
+    report = json.loads((played.folder / "plant-report.json").read_text())
+    told = {tuple(treatment[name] for name in lake.KEY) for treatment in report["treatments"]}
+
+    rows = played.rows
+
+    assert len(told) == report["completed"] == HEATS
+    assert {tuple(row) for row in rows.select(lake.KEY).iter_rows()} == told
+    assert rows.select([*lake.KEY, "revision"]).is_duplicated().any() is False
+    assert rows["event_id"].is_duplicated().any() is False
+    assert (
+        rows.group_by(lake.KEY).agg((pl.col("revision").max() - pl.len()).alias("gap"))["gap"].to_list()
+        == [0] * HEATS
+    )
+
+
+def test_every_row_has_all_four_parts(played: Played) -> None:
+    rows = lake.latest(played.rows)
+
+    parts = {
+        "X: chemistry": rows["chemistry"].list.len().min(),
+        "X: additives on offer": rows["additives"].list.len().min(),
+        "X: windows": rows["windows"].list.len().min(),
+        "Y: recommended": rows["recommended"].list.len().min(),
+        "Y: predicted": rows["recommended_predicted"].list.len().min(),
+        "Y': decided": rows["decided"].list.len().min(),
+        "Y': weighed": rows["weighed"].list.len().min(),
+        "Y': predicted for weighed": rows["weighed_predicted"].list.len().min(),
+        "X': samples": rows["samples"].list.len().min(),
+    }
+    assert rows.height == HEATS
+    assert [part for part, least in parts.items() if not least] == []
+    assert (
+        rows.select("recommendation_id", "model_version", "bundle_hash", "decision_id", "shown_at")
+        .null_count()
+        .sum_horizontal()[0]
+        == 0
+    )
+
+
+def test_the_first_model_comes_from_the_history_and_made_the_recommendations(played: Played) -> None:
+    champion = played.folder / "models" / "champion"
+    release = json.loads((champion / "release.json").read_text())
+
+    rows = lake.latest(played.rows)
+
+    assert rows["bundle_hash"].unique().to_list() == [release["bundle_hash"]]
+    assert set(rows["recommendation_source"]) == {"model"}
+
+
+def test_the_summary_agrees_with_the_lake(demo: RunningDemo) -> None:
+    summary = get(f"{demo.urls['monitoring']}/api/v1/summary")
+    rows = lake.in_force(demo.folder)
+
+    assert summary is not None
+    assert summary["heats"] == rows.height
+    assert summary["rows"] == lake.rows(demo.folder).height
+    assert summary["decided_n"] == rows["decision_id"].drop_nulls().len()
+    costs, masses = rows["weighed_cost"].to_list(), rows["steel_mass_t"].to_list()
+    assert abs(summary["cost_per_t"]["amount"] - sum(costs) / sum(masses)) < CLOSE
+
+
+def test_the_errors_in_the_summary_are_those_of_the_lake(demo: RunningDemo) -> None:
+    summary = get(f"{demo.urls['monitoring']}/api/v1/summary")
+    errors = prediction_errors(lake.in_force(demo.folder))
+
+    assert summary is not None
+    assert len(errors) >= 3
+    assert {element: row["n"] for element, row in summary["elements"].items()} == {
+        element: len(found) for element, found in errors.items()
+    }
+    for element, found in errors.items():
+        row = summary["elements"][element]
+        assert abs(row["mae_pct"] - sum(map(abs, found)) / len(found)) < CLOSE
+        assert abs(row["bias_pct"] - sum(found) / len(found)) < CLOSE
+
+
+def test_in_window_is_joint_over_all_windows_by_the_final_sample(demo: RunningDemo) -> None:
+    summary = get(f"{demo.urls['monitoring']}/api/v1/summary")
+    verdicts = [
+        verdict
+        for row in lake.in_force(demo.folder).iter_rows(named=True)
+        if (verdict := in_window(row)) is not None
+    ]
+
+    assert summary is not None
+    assert summary["in_window_n"] == len(verdicts)
+    assert abs(summary["in_window_rate"] - sum(verdicts) / len(verdicts)) < CLOSE
+
+
+def final_chemistry(row: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return element to analysis of the last final sample, in its last revision."""
+    final = [sample for sample in row["samples"] if sample["is_final"]]
+    last = max(final, key=lambda sample: (sample["sampled_at"], sample["revision"]))
+    return {analysis["element"]: analysis for analysis in last["chemistry"]}
+
+
+def prediction_errors(rows: pl.DataFrame) -> dict[str, list[float]]:
+    """Return element to (predicted for what was weighed) - (measured), wt %."""
+    errors: dict[str, list[float]] = {}
+    for row in rows.iter_rows(named=True):
+        measured = final_chemistry(row)
+        for predicted in row["weighed_predicted"]:
+            found = measured.get(predicted["element"], {}).get("pct")
+            if found is not None:
+                errors.setdefault(predicted["element"], []).append(predicted["predicted_pct"] - found)
+    return errors
+
+
+def in_window(row: dict[str, Any]) -> bool | None:
+    """Return whether every measured element with a window lies in it; None where none was measured."""
+    measured = final_chemistry(row)
+    met = []
+    for window in row["windows"]:
+        found = measured.get(window["element"], {}).get("pct")
+        if found is not None and (window["min_pct"] is not None or window["max_pct"] is not None):
+            low, high = (
+                window["min_pct"] or 0.0,
+                window["max_pct"] if window["max_pct"] is not None else 100.0,
+            )
+            met.append(low <= found <= high)
+    return all(met) if met else None
