@@ -20,7 +20,7 @@ test:  ## on a fresh machine: every component's checks and tests, then contract 
 
 verify:  ## what is slow: pages in a browser, kill -9 under load, a whole demo, a short load run
 	@$(RUNNER) doctor
-	@ci/each 1 browser tests -- 1 chaos tests -- 1 verify infra/local
+	@ci/each 1 verify infra/local -- 1 browser tests -- 1 chaos tests -- 1 load-run tests
 
 check:  ## format, lint, types and imports of everything
 	@ci/each 2 check $(COMPONENTS) tests

@@ -14,7 +14,10 @@ BIN := $(VENV)/bin
 UV := $(ROOT)/.tools/bin/uv
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: venv check test run lock format clean
+.PHONY: venv check test run lock format clean help
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z][a-zA-Z_-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(VENV)/.ready  ## make this component's environment from its hashed lock
 
@@ -30,7 +33,7 @@ check: venv  ## format, lint, types, imports
 test: venv  ## unit and contract tests of this component; with CI=true a skip is a failure
 	PYTHONPATH=$(ROOT)/ci $(BIN)/pytest -p pytest_no_skips $(PYTEST_ARGS)
 
-format: venv
+format: venv  ## write the format, mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -41,5 +44,5 @@ lock: $(UV)  ## resolve again; existing pins are kept where they still fit
 $(UV):
 	$(ROOT)/ci/make-venv $(ROOT)/.tools
 
-clean:
+clean:  ## remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist

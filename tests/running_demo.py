@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -108,3 +110,15 @@ def get(url: str) -> Any | None:
         return None
     response.raise_for_status()
     return response.json()
+
+
+def main(command: list[str]) -> int:
+    """Run `command` while a demo of its own runs (its folder in DEMO_DIR) and return the command's exit code."""
+    with tempfile.TemporaryDirectory() as folder, demo_running(Path(folder), HISTORY_HEATS="600") as running:
+        return subprocess.run(
+            command, env={**os.environ, "DEMO_DIR": str(running.folder)}, check=False
+        ).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
