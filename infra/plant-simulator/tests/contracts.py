@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 CONTRACTS = Path(__file__).parents[3] / "contracts"
@@ -18,8 +18,7 @@ def _registry() -> Registry[Any]:
     files = CONTRACTS.rglob("*.schema.json")
     documents = [(f, json.loads(f.read_text())) for f in files if not f.name.endswith(".delta-schema.json")]
     return Registry().with_resources(
-        (ROOT + f.relative_to(CONTRACTS).as_posix(), Resource(contents=d, specification=DRAFT202012))
-        for f, d in documents
+        (ROOT + f.relative_to(CONTRACTS).as_posix(), DRAFT202012.create_resource(d)) for f, d in documents
     )
 
 
