@@ -15,7 +15,7 @@ NATS_SERVER = Path(sys.executable).with_name("nats-server")
 
 
 class NatsServer:
-    """A NATS server with JetStream on a port of its own, that can be killed and started again with its data."""
+    """A NATS server with JetStream on its own port; it can be killed and started again with its data."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

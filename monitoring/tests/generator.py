@@ -1,4 +1,4 @@
-"""Makes events of completed heats: seeded, in the shape of the contract, with whatever a test wants changed."""
+"""Makes events of completed heats: seeded, in the shape of the contract, for a test to change."""
 
 import json
 import random
@@ -25,7 +25,7 @@ def instant(at: datetime) -> str:
 
 
 def completed(number: int, *, revision: int = 1, seed: int = 0) -> dict[str, Any]:
-    """Return the data of heat `number`: the contract's whole example with a key, times and a result of its own."""
+    """Return the data of heat `number`: the contract's whole example with its own key, times and result."""
     rng = random.Random(f"{seed} {number} {revision}")
     data = deepcopy(WHOLE)
     at = FIRST_AT + timedelta(minutes=number)

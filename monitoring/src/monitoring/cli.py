@@ -10,6 +10,7 @@ import uvicorn
 from pydantic import ValidationError
 
 from monitoring.collection.collector import collect
+from monitoring.dashboard.app import create_app
 from monitoring.errors import MonitoringError
 from monitoring.settings import Settings
 
@@ -46,6 +47,4 @@ async def _collect(settings: Settings) -> None:
 
 
 def _serve(settings: Settings) -> None:
-    from monitoring.dashboard.app import create_app
-
     uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_level="warning")

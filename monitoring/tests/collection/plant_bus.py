@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
-from monitoring.collection.bus import DEADLETTER, DEADLETTER_SUBJECT, product_stream
+from monitoring.collection.bus import DEADLETTER, DEADLETTER_SUBJECT, ensure_streams, product_stream
 from monitoring.collection.collector import collect
 from monitoring.events import EVENT_TYPE
 from tests.generator import body
@@ -40,10 +40,9 @@ async def publish(url: str, messages: Iterable[Message]) -> None:
     """Publish without a message id: as if the bus had forgotten all that it saw."""
     async with bus(url) as client:
         jetstream = client.jetstream()
-        await product_stream(jetstream)
-        for message in messages:
-            content = message if isinstance(message, bytes) else body(message)
-            await jetstream.publish(EVENT_TYPE, content)
+        await ensure_streams(jetstream)
+        contents = [message if isinstance(message, bytes) else body(message) for message in messages]
+        await asyncio.gather(*[await jetstream.publish_async(EVENT_TYPE, content) for content in contents])
 
 
 async def until(done: Callable[[], bool], timeout_s: float = 20.0) -> None:

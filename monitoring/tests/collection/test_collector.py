@@ -8,11 +8,11 @@ import nats
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
-from monitoring.collection.bus import PRODUCT, Refused, Stream, keep_aside, product_stream
+from monitoring.collection.bus import PRODUCT, Refused, Stream, ensure_streams, keep_aside, product_stream
 from monitoring.collection.bus import Message as BusMessage
 from monitoring.collection.collector import collect
 from monitoring.errors import RefusedMessageError
-from monitoring.lake.tables import append, delta_schema, open_table, position
+from monitoring.lake.tables import append, arrow_schema, delta_schema, open_table, position
 from tests.collection.plant_bus import bus, collecting, dead_letters, position_is, publish, rows
 from tests.conftest import NatsServer
 from tests.generator import EXAMPLES, body, completed, event, events
@@ -86,7 +86,9 @@ def test_new_additives_and_elements_are_stored(lake: Path, nats_server: NatsServ
     sent = data["x_prime"]["samples"][-1]["chemistry"]
     stored = {one["element"]: one for one in row["samples"][-1]["chemistry"]}
     assert set(stored) == set(sent)
-    assert {one["additive"] for one in row["weighed"]} == {one["additive"] for one in data["y_prime"]["weighed"]}
+    assert {one["additive"] for one in row["weighed"]} == {
+        one["additive"] for one in data["y_prime"]["weighed"]
+    }
 
 
 def test_bad_messages_are_kept_aside_and_the_rest_goes_on(lake: Path, nats_server: NatsServer) -> None:
@@ -141,6 +143,7 @@ def test_a_dead_letter_is_not_sent_again_after_a_crash_before_its_quarantine(nat
     async def scenario() -> list[bytes]:
         async with bus(nats_server.url) as client:
             jetstream = client.jetstream()
+            await ensure_streams(jetstream)
             stream = await product_stream(jetstream)
             await keep_aside(jetstream, stream, [refused(3), refused(5)])
             await keep_aside(jetstream, stream, [refused(3), refused(5), refused(8)])
@@ -215,7 +218,7 @@ def test_imports_may_append_to_the_same_table_meanwhile(lake: Path, nats_server:
                 "stream_seq": None,
                 "event_id": "row 1 of a file",
             }
-            batch = pa.RecordBatch.from_pylist([imported], pa.schema(delta_schema("heats").to_arrow()))
+            batch = pa.RecordBatch.from_pylist([imported], arrow_schema(delta_schema("heats")))
             for number in range(10):
                 await publish(nats_server.url, events(1, first=2 + number))
                 await asyncio.to_thread(write_deltalake, lake / "heats", batch, mode="append")
@@ -244,7 +247,7 @@ def test_two_collectors_store_each_event_once(lake: Path, nats_server: NatsServe
 def test_messages_the_bus_lost_do_not_hide_the_ones_that_take_their_place(
     lake: Path, nats_server: NatsServer
 ) -> None:
-    """A power cut can take the newest messages of a bus that does not sync each; the stream keeps its identity."""
+    """A power cut can take the newest messages of a bus that does not sync each of them."""
 
     async def scenario() -> None:
         await publish(nats_server.url, events(5))

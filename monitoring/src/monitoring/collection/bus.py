@@ -4,6 +4,7 @@ kept aside.
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import NamedTuple
 
 import nats
@@ -16,7 +17,6 @@ from nats.js.api import (
     RawStreamMsg,
     StorageType,
     StreamConfig,
-    StreamInfo,
 )
 from nats.js.errors import BadRequestError, NotFoundError
 
@@ -64,8 +64,16 @@ class ReadingInterruptedError(nats.errors.Error):
 async def connect(url: str) -> Client:
     """Connect, and connect again for ever: the bus may start later than we do, and be restarted."""
 
+    told: set[str] = set()
+
     async def warn(error: Exception) -> None:
-        log.warning("bus %s: %s", url, str(error) or type(error).__name__)
+        if (text := str(error) or type(error).__name__) not in told:  # once, not at every attempt
+            told.add(text)
+            log.warning("bus %s: %s; trying again until it is there", url, text)
+
+    async def greet() -> None:
+        told.clear()
+        log.info("bus %s is there again", url)
 
     return await nats.connect(
         url,
@@ -74,26 +82,31 @@ async def connect(url: str) -> Client:
         reconnect_time_wait=0.5,
         allow_reconnect=True,
         error_cb=warn,
+        reconnected_cb=greet,
     )
 
 
+async def ensure_streams(jetstream: JetStreamContext) -> None:
+    """Make the streams that are read and written here where they are missing; leave others as they are."""
+    for name, subject in SUBJECTS.items():
+        try:
+            await jetstream.stream_info(name)
+        except NotFoundError:
+            config = StreamConfig(name=name, subjects=[subject], storage=StorageType.FILE)
+            with suppress(BadRequestError):  # somebody made it at the same moment, with settings of his own
+                await jetstream.add_stream(config)
+
+
 async def product_stream(jetstream: JetStreamContext) -> Stream:
-    """Return the stream of the product's events; it and the one for dead letters are made where they are
-    missing.
-    """
-    await _ensured(jetstream, DEADLETTER)
-    info = await _ensured(jetstream, PRODUCT)
-    if info.created is None:
-        raise ReadingInterruptedError
-    created = info.created.isoformat().replace("+00:00", "Z")
+    """Return the stream of the product's events as it is now. Raises NotFoundError where there is none."""
+    info = await jetstream.stream_info(PRODUCT)
+    created = info.created.isoformat().replace("+00:00", "Z") if info.created else "of unknown age"
     return Stream(f"{PRODUCT} {created}", info.state.first_seq, info.state.last_seq)
 
 
 async def pending(jetstream: JetStreamContext, after: int) -> int:
     """Return how many completed heats stand in the stream after sequence `after`."""
-    info = await jetstream.add_consumer(
-        PRODUCT, _in_order(after, forgotten_after_s=5.0, headers_only=True)
-    )
+    info = await jetstream.add_consumer(PRODUCT, _in_order(after, forgotten_after_s=5.0, headers_only=True))
     await jetstream.delete_consumer(PRODUCT, info.name)
     return info.num_pending or 0
 
@@ -192,17 +205,6 @@ def _in_order(after: int, *, forgotten_after_s: float, headers_only: bool = Fals
         num_replicas=1,
         headers_only=headers_only,
     )
-
-
-async def _ensured(jetstream: JetStreamContext, name: str) -> StreamInfo:
-    try:
-        return await jetstream.stream_info(name)
-    except NotFoundError:
-        try:
-            config = StreamConfig(name=name, subjects=[SUBJECTS[name]], storage=StorageType.FILE)
-            return await jetstream.add_stream(config)
-        except BadRequestError:  # somebody made it at the same moment, with settings of his own
-            return await jetstream.stream_info(name)
 
 
 async def _last_dead_letter(jetstream: JetStreamContext) -> RawStreamMsg | None:

@@ -24,6 +24,7 @@ from monitoring.collection.bus import (
     Refused,
     Stream,
     connect,
+    ensure_streams,
     keep_aside,
     product_stream,
 )
@@ -68,6 +69,7 @@ async def collect(lake: Path, nats_url: str, stop: asyncio.Event) -> None:
 
 async def _collect_stream(lake: Path, jetstream: JetStreamContext, stop: asyncio.Event) -> None:
     """Collect from the stream as it is now, until `stop` or until something is to be read again."""
+    await ensure_streams(jetstream)
     stream = await product_stream(jetstream)
     heats, quarantine = open_table(lake, "heats"), open_table(lake, "quarantine")
     stored = await asyncio.to_thread(StoredEvents, heats)
@@ -145,8 +147,8 @@ def _as_json(body: bytes) -> str:
 def _begin(stream: Stream, done: int) -> int:
     """Return the sequence after which to read; say where the bus no longer has what the lake has not seen.
 
-    A bus that lost its newest messages (a power cut) gives their sequences to others: those are read too, and what
-    is known already is told by its id.
+    A bus that lost its newest messages (a power cut) gives their sequences to others: those are read too, and
+    what is known already is told by its id.
     """
     if stream.first_sequence > done + 1:
         log.error(

@@ -1,0 +1,51 @@
+"""The web application: figures, pages, health, metrics; nothing in it reaches outside the plant."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI, Request, Response
+from fastapi.staticfiles import StaticFiles
+
+from monitoring.dashboard.bus_position import BusPosition
+from monitoring.dashboard.problems import handle_problems
+from monitoring.dashboard.reading import LakeReader
+from monitoring.dashboard.routes import router
+from monitoring.settings import Settings
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the application; it works before there is a lake or a bus, and says so."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.bus_position = BusPosition(settings.nats_url)
+        yield
+        await app.state.bus_position.close()
+
+    app = FastAPI(
+        title="Monitoring", version=version("monitoring"), lifespan=lifespan, docs_url=None, redoc_url=None
+    )
+    app.state.settings = settings
+    app.state.reader = LakeReader(settings.lake, settings.plant_id)
+    handle_problems(app)
+
+    @app.middleware("http")
+    async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await call_next(request)
+        response.headers.update(HEADERS)
+        return response
+
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
+    app.include_router(router)
+    return app

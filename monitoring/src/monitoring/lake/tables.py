@@ -34,6 +34,12 @@ def delta_schema(name: TableName) -> Schema:
     return Schema.from_json(files(__package__).joinpath(f"{name}.v1.delta-schema.json").read_text())
 
 
+def arrow_schema(schema: Schema) -> pa.Schema:
+    """Return the same for Arrow. Frames of Polars make every field nullable, and Delta refuses those."""
+    exported: Any = schema.to_arrow()
+    return pa.schema(exported)
+
+
 def open_table(lake: Path, name: TableName) -> DeltaTable:
     """Open a table of the lake; make the folder and the table where they are missing.
 
@@ -85,8 +91,7 @@ def append(table: DeltaTable, rows: list[dict[str, Any]], *, stream: str, after:
         raise PositionMovedError(
             f"the position is {now}", where=f"{table.table_uri} of {stream}", allowed=f"{after}"
         )
-    arrow_schema: Any = table.schema().to_arrow()
-    batch = pa.RecordBatch.from_pylist(rows, schema=pa.schema(arrow_schema))
+    batch = pa.RecordBatch.from_pylist(rows, schema=arrow_schema(table.schema()))
     transaction = Transaction(_application(stream), upto)
     try:
         write_deltalake(
@@ -114,6 +119,11 @@ def compact(table_path: str) -> int:
 def scan(table: DeltaTable) -> pl.LazyFrame:
     """Return the rows of this version of the table."""
     return pl.scan_delta(table)
+
+
+def no_rows(name: TableName) -> pl.LazyFrame:
+    """Return the columns of a table without rows."""
+    return pl.DataFrame(arrow_schema(delta_schema(name)).empty_table()).lazy()
 
 
 def _application(stream: str) -> str:

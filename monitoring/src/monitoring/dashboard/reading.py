@@ -1,0 +1,115 @@
+"""What the lake says now, cheap to ask: a new version of a table is read once, and only its new rows."""
+
+from pathlib import Path
+from threading import Lock
+from typing import Any, NamedTuple
+
+import polars as pl
+from deltalake import DeltaTable
+
+from monitoring.errors import UnknownTreatmentError
+from monitoring.lake.tables import find_table, no_rows, position, scan
+from monitoring.measures.summary import Assessed, Summary, assess, merged, summarise
+from monitoring.measures.treatments import of_the_bus
+
+NEWEST_QUARANTINED = 5
+
+
+class Reading(NamedTuple):
+    """One consistent view of the lake."""
+
+    heats: DeltaTable | None
+    lake_version: int | None
+    rows: int
+    bus_rows: int
+    quarantined: int
+    newest_quarantined: list[dict[str, Any]]
+    assessed: Assessed
+    summary: Summary
+
+    def position_in(self, stream: str) -> int:
+        """Return the last sequence of a stream that the lake has seen."""
+        return position(self.heats, stream) if self.heats else 0
+
+    def last_stored(self) -> tuple[str | None, int | None]:
+        """Return the newest stream and its last sequence that has a row: the position as rows tell it."""
+        newest = self.assessed.treatments.top_k(1, by=["stream", "stream_seq"])
+        return (newest["stream"][0], newest["stream_seq"][0]) if newest.height else (None, None)
+
+
+class LakeReader:
+    """Keeps the last reading. May be asked from several threads."""
+
+    def __init__(self, lake: Path, plant_id: str | None) -> None:
+        self._lake = lake
+        self._plant_id = plant_id
+        self._lock = Lock()
+        self._of: tuple[object, ...] | None = None
+        self._nothing = assess(no_rows("heats"))
+        self._reading = Reading(None, None, 0, 0, 0, [], self._nothing, Summary())
+
+    def now(self) -> Reading:
+        """Return the lake as it is now. Raises UnreadableLakeError."""
+        with self._lock:
+            heats, quarantine = find_table(self._lake, "heats"), find_table(self._lake, "quarantine")
+            of = (*_identity(heats), *_identity(quarantine))
+            if of != self._of:
+                self._reading = self._read(heats)
+                if quarantine:
+                    newest = (
+                        scan(quarantine).drop("row").top_k(NEWEST_QUARANTINED, by="quarantined_at").collect()
+                    )
+                    self._reading = self._reading._replace(
+                        quarantined=quarantine.count(), newest_quarantined=newest.rows(named=True)
+                    )
+                self._of = of
+            return self._reading
+
+    def treatment(self, plant_id: str, heat_uid: str, station: str, treatment_no: int) -> dict[str, Any]:
+        """Return the row in force of one treatment, of whatever origin. Raises UnknownTreatmentError."""
+        heats = find_table(self._lake, "heats")
+        if heats:
+            found = scan(heats).filter(
+                plant_id=plant_id, heat_uid=heat_uid, station=station, treatment_no=treatment_no
+            )
+            rows = found.collect()
+            if rows.height:
+                return rows.sort("revision").row(-1, named=True)
+        raise UnknownTreatmentError(
+            "is not in the lake",
+            where=f"{plant_id}/{heat_uid}/{station}/{treatment_no}",
+            allowed="a treatment that was completed or imported",
+        )
+
+    def _read(self, heats: DeltaTable | None) -> Reading:
+        if heats is None:
+            return Reading(None, None, 0, 0, 0, [], self._nothing, Summary())
+        rows = of_the_bus(scan(heats), self._plant_id)
+        bus_rows = _count(rows)
+        assessed = self._with_new_rows(heats, rows, bus_rows)
+        return Reading(heats, heats.version(), heats.count(), bus_rows, 0, [], assessed, summarise(assessed))
+
+    def _with_new_rows(self, heats: DeltaTable, rows: pl.LazyFrame, bus_rows: int) -> Assessed:
+        """Judge the rows that came after the last reading; all of them where that leaves a row out."""
+        before = self._reading
+        if before.heats and _table_id(before.heats) == _table_id(heats):
+            seen = before.assessed.treatments.group_by("stream").agg(pl.col("stream_seq").max())
+            known = [
+                (pl.col("stream") == name) & (pl.col("stream_seq") <= last) for name, last in seen.rows()
+            ]
+            new = rows.filter(~pl.any_horizontal(pl.lit(False), *known))
+            if before.bus_rows + _count(new) == bus_rows:
+                return merged(before.assessed, assess(new))
+        return assess(rows)
+
+
+def _identity(table: DeltaTable | None) -> tuple[object, ...]:
+    return (_table_id(table), table.version()) if table else (None, None)
+
+
+def _count(rows: pl.LazyFrame) -> int:
+    return int(rows.select(pl.len()).collect().item())
+
+
+def _table_id(table: DeltaTable) -> object:
+    return table.metadata().id
