@@ -14,6 +14,9 @@ from model_service.parameters import Parameters, StationModel
 from model_service.slow_state import offers_of
 
 _MARGIN = 0.25  # share of a training range by which a reading may lie outside before we abstain
+_MASS_MARGIN = 1.2  # factor by which the steel mass may lie outside
+_MOST_PER_T = 1e12  # of any currency
+_FINEST_KG = 0.001
 _SUM_PCT = 100.5  # rounding of analyses
 
 
@@ -37,7 +40,7 @@ def judge(
         return Verdict(None, [_remark("station_not_modelled", "$.heat.treatment.station", text)], [])
     reasons = [*_contradictions(heat, offers), *_outside(station, heat)]
     if additions is None:
-        reasons += [*_windows_missing(heat), *_prices(offers), *_not_known(station, heat)]
+        reasons += [*_windows_missing(station, heat), *_prices(offers), *_not_known(station, heat)]
     elif offers_of(additions, offers) is None:
         offered = {offer.additive for offer in offers}
         reasons += [
@@ -60,7 +63,8 @@ def _contradictions(heat: Heat, offers: Sequence[Additive]) -> Iterator[Remark]:
     for element, window in heat.windows.items():
         bounds = [bound for bound in (window.min, window.aim, window.max) if bound is not None]
         if bounds != sorted(bounds):
-            text = f"{element}: min {window.min}, aim {window.aim}, max {window.max} %; min <= aim <= max is needed"
+            found = f"min {window.min}, aim {window.aim}, max {window.max} %"
+            text = f"{element}: {found}; min <= aim <= max is needed"
             yield _remark("window_contradictory", f"$.heat.windows.{element}", text)
     total = sum(measured_pct(analysis) or 0.0 for analysis in heat.chemistry.values())
     if total > _SUM_PCT:
@@ -73,6 +77,14 @@ def _contradictions(heat: Heat, offers: Sequence[Additive]) -> Iterator[Remark]:
         if total > _SUM_PCT:
             text = f"the assay of {offer.additive} sums to {total:.4g} %, above 100"
             yield _remark("assay_contradictory", f"$.additives[{i}].assay", text)
+        if offer.increment_kg < _FINEST_KG:
+            text = (
+                f"{offer.additive}: steps of {offer.increment_kg:g} kg; at least {_FINEST_KG:g} kg is needed"
+            )
+            yield _remark("increment_impossible", f"$.additives[{i}].increment_kg", text)
+        if offer.price_per_t.amount > _MOST_PER_T:
+            text = f"{offer.additive}: {offer.price_per_t.amount:g} per tonne is no price"
+            yield _remark("price_impossible", f"$.additives[{i}].price_per_t.amount", text)
         if (offer.additive, offer.lot) in seen:
             text = f"{offer.additive}, lot {offer.lot} is offered twice"
             yield _remark("additive_twice", f"$.additives[{i}]", text)
@@ -81,7 +93,7 @@ def _contradictions(heat: Heat, offers: Sequence[Additive]) -> Iterator[Remark]:
 
 def _outside(station: StationModel, heat: Heat) -> Iterator[Remark]:
     mass = station.steel_mass_t
-    if not _within(heat.steel_mass_t, mass.low, mass.high):
+    if not mass.low / _MASS_MARGIN <= heat.steel_mass_t <= mass.high * _MASS_MARGIN:
         yield _outside_remark(
             "steel mass", "$.heat.steel_mass_t", heat.steel_mass_t, mass.low, mass.high, "t"
         )
@@ -96,8 +108,12 @@ def _outside(station: StationModel, heat: Heat) -> Iterator[Remark]:
             yield _outside_remark(element, f"$.heat.chemistry.{element}", first, seen.low, seen.high, "%")
 
 
-def _windows_missing(heat: Heat) -> Iterator[Remark]:
-    if not any(window.min is not None or window.max is not None for window in heat.windows.values()):
+def _windows_missing(station: StationModel, heat: Heat) -> Iterator[Remark]:
+    limited = {e for e, window in heat.windows.items() if window.min is not None or window.max is not None}
+    if limited and not limited & set(known_elements(station, heat)):
+        text = "no element with a window is both measured and known to the model"
+        yield _remark("nothing_to_judge", "$.heat.windows", text)
+    if not limited:
         yield _remark(
             "no_windows", "$.heat.windows", "no element has a min or a max, so there is nothing to reach"
         )
@@ -149,7 +165,8 @@ def _assumed(station: StationModel, heat: Heat) -> Iterator[Remark]:
     for element, window in sorted(heat.windows.items()):
         model = station.elements.get(element)
         if element in known and heat.chemistry.get(element) is None and model and model.assumed_first:
-            text = f"{element} is not measured; {model.assumed_first.pct:g} % is assumed, which widens its interval"
+            usual = model.assumed_first.pct
+            text = f"{element} is not measured; {usual:g} % is assumed, which widens its interval"
             yield _remark("first_analysis_assumed", f"$.heat.chemistry.{element}", text)
         elif element not in known and window.max is not None:
             why = "not measured" if model else "not modelled"

@@ -46,9 +46,9 @@ def write_bundle(
 ) -> str:
     """Write a bundle into the folder `path` and return its hash; the same content gives the same bytes.
 
-    `trees` maps the names that the parameters use to LightGBM's texts. Raises BundleRefused where the folder already
-    holds a bundle, the parameters contradict themselves or a tree is missing or unused, and TreesUnavailable where
-    LightGBM does not read one.
+    `trees` maps the names that the parameters use to LightGBM's texts. Raises BundleRefused where the folder
+    already holds a bundle, the parameters contradict themselves or a tree is missing or unused, and
+    TreesUnavailable where LightGBM does not read one.
     """
     folder = Path(path)
     if (folder / _MANIFEST).exists():
@@ -69,8 +69,8 @@ def write_bundle(
 def load_bundle(path: Path | str, image_digest: str | None = None) -> Bundle:
     """Load the bundle in the folder `path`.
 
-    Raises BundleRefused, saying which file or golden row and why: no file may be missing or changed, the release
-    sidecar, where there is one, must be this bundle's, and every golden row must be reproduced.
+    Raises BundleRefused, saying which file or golden row and why: no file may be missing or changed, the
+    release sidecar, where there is one, must be this bundle's, and every golden row must be reproduced.
     """
     folder = Path(path)
     manifest = read_manifest(folder)

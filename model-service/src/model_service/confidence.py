@@ -1,4 +1,4 @@
-"""From standard deviations to probabilities. Conformal factors stretch the normal distribution to what was seen."""
+"""From standard deviations to probabilities; conformal factors stretch the normal to what was seen."""
 
 import math
 from statistics import NormalDist
@@ -11,7 +11,7 @@ _MIDDLE = 0.45  # share of a narrow window kept free on either side: its middle 
 
 
 def normal_quantile(probability: float) -> float:
-    return _NORMAL.inv_cdf(probability)
+    return _NORMAL.inv_cdf(min(probability, 1 - 1e-12))
 
 
 def stretch(interval_factor: float, level: float) -> float:
@@ -27,18 +27,18 @@ def probability_inside(window: Window, predicted_pct: float, sd_pct: float) -> f
 
 
 def margin_sd(width_sd: float, confidence: float) -> float:
-    """Return how many sd to stay off the limit nearby so that a window of `width_sd` sd holds with `confidence`.
+    """Return how many sd to stay off a limit so that a window of `width_sd` sd holds with `confidence`.
 
-    The far limit takes its share of the risk. Where the window is too narrow for the confidence, the middle tenth of
-    the window is left, which is the best there is.
+    The far limit takes its share of the risk. Where the window is too narrow for the confidence, the middle
+    tenth of the window is left, which is the best there is.
     """
-    z = _NORMAL.inv_cdf(confidence)
+    z = normal_quantile(confidence)
     if width_sd > 2 * _WIDEST:
         return z
     for _ in range(
         6
     ):  # fixed point, from below: the tail behind the far limit shrinks the share of the near one
-        z = _NORMAL.inv_cdf(min(confidence + _cdf(z - width_sd), (1 + confidence) / 2))
+        z = normal_quantile(min(confidence + _cdf(z - width_sd), (1 + confidence) / 2))
     return min(z, _MIDDLE * width_sd)
 
 

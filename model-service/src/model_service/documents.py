@@ -67,6 +67,10 @@ def pretty(document: object) -> bytes:
 
 def _invalid(document: Any, shape: type[Any], error: msgspec.ValidationError) -> InvalidDocument:
     what, path, is_key = _read(error)
+    try:
+        document = msgspec.json.decode(msgspec.json.encode(document))
+    except (TypeError, msgspec.MsgspecError):  # not JSON, so it came from Python: the path goes without keys
+        return InvalidDocument(f"{path}: {what}", [Fault(path, what, "see the contract")])
     for _ in range(path.count("[...]")):
         path = _name_the_key(document, shape, path) or path
     missing, expected = _MISSING.match(what), _EXPECTED.match(what)
@@ -100,38 +104,40 @@ def _show(document: Any, path: str) -> str:
 
 def _read(error: msgspec.ValidationError) -> tuple[str, str, bool]:
     match = _AT.match(str(error))
-    assert match is not None
-    return match["what"], match["path"] or "$", match["key"] is not None
+    return (
+        (match["what"], match["path"] or "$", match["key"] is not None) if match else (str(error), "$", False)
+    )
 
 
 def _name_the_key(document: Any, shape: type[Any], path: str) -> str | None:
-    """Return `path` with its first `[...]` (some value of a map) replaced by the key at fault.
+    """Return `path` with its first `[...]` (a value of some map) replaced by the key at fault.
 
-    The document is tried with ever fewer keys of that map: O(log n) tries.
+    The document is tried with ever fewer keys of that map, O(log n) times, and left with that key alone, so
+    that no sibling can be taken for it when the next map on the way is searched.
     """
     before, after = path.split("[...]", 1)
     try:
         holder = _at(document, before)
     except (KeyError, IndexError, TypeError):
         return None
-    if not isinstance(holder, dict):
+    if not isinstance(holder, dict) or not holder:
         return None
     everything = dict(holder)
     keys = list(everything)
 
-    def fails(count: int) -> bool:
+    def fails(tried: list[str]) -> bool:
         holder.clear()
-        holder.update({key: everything[key] for key in keys[:count]})
+        holder.update({key: everything[key] for key in tried})
         try:
             msgspec.convert(document, type=shape)
         except msgspec.ValidationError as error:
-            return _read(error)[1].startswith(before + "[...]")
+            return "[...]" in _read(error)[1]
         return False
 
     low, high = 0, len(keys)
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if fails(middle) else (middle, high)
+        low, high = (low, middle) if fails(keys[low:middle]) else (middle, high)
     holder.clear()
-    holder.update(everything)
-    return f"{before}.{keys[high - 1]}{after}" if keys else None
+    holder[keys[low]] = everything[keys[low]]
+    return f"{before}.{keys[low]}{after}"

@@ -51,6 +51,12 @@ class TreesUnavailable(ModelServiceError):
     title = "The correction trees cannot be used"
 
 
+class OptimiserFailed(ModelServiceError):
+    """HiGHS found no optimum of a problem that always has one: numbers out of all scale."""
+
+    title = "The optimiser failed"
+
+
 class RuleRefused(ModelServiceError):
     """The handbook rule cannot be applied to what was given."""
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from model_service.contracts import RecoveryUsed
-from model_service.outcome import Outcome, sd_pct
+from model_service.outcome import Outcome, Vector, sd_pct
 from model_service.parameters import StationModel
-from model_service.slow_state import Correction, Vector
+from model_service.slow_state import Correction
 
 _TELLING_SD = 5.0  # a recovery is told with what offsets do to it only where this many sd are added
 _WORTH_SAYING = 0.0005
@@ -18,9 +18,10 @@ def recoveries_used(
     added_pct: Vector,
     nominal: dict[str, float],
 ) -> dict[str, RecoveryUsed]:
-    """Return the recovery of every element that is added: the share of what is added that the prediction finds again.
+    """Return the recovery of every element that is added: the share of it that the prediction finds again.
 
-    Where much is added it includes offsets and slow state, as a plant's own recovery does; else the alloy's share alone.
+    Where much is added it includes offsets and slow state, as a plant's own recovery does; else it is the
+    alloy's share alone.
     """
     telling = added_pct > _TELLING_SD * sd_pct(outcome, 0.0 * added_pct)
     result = {}

@@ -22,7 +22,29 @@ FEATURES = {
     },
     **{
         f"{element}_pct": "pct"
-        for element in ["c", "si", "mn", "p", "s", "cr", "ni", "cu", "mo", "v", "nb", "ti", "al", "b", "ca", "n", "sn", "as", "co", "w", "zr"]
+        for element in [
+            "c",
+            "si",
+            "mn",
+            "p",
+            "s",
+            "cr",
+            "ni",
+            "cu",
+            "mo",
+            "v",
+            "nb",
+            "ti",
+            "al",
+            "b",
+            "ca",
+            "n",
+            "sn",
+            "as",
+            "co",
+            "w",
+            "zr",
+        ]
     },
 }
 

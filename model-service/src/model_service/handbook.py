@@ -25,7 +25,7 @@ class HandbookResult(NamedTuple):
 
 
 def handbook_additions(heat: Heat, offers: Sequence[Additive], entry: HandbookEntry) -> HandbookResult:
-    """Apply the rule to a heat. Cost is None where nothing is offered; raises RuleRefused on mixed currencies."""
+    """Apply the rule; cost is None where nothing is offered. Raises RuleRefused on mixed currencies."""
     currencies = sorted({offer.price_per_t.currency for offer in offers})
     if len(currencies) > 1:
         fault = Fault("$.additives", f"prices in {', '.join(currencies)}", "prices in one currency")

@@ -5,9 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from model_service.contracts import Additive, Limit, Money, Unreached
-from model_service.linear_program import Optimum, Problem, solve, unit_pct
+from model_service.linear_program import Optimum, Problem, shortage_price, solve, unit_pct
 
 _REACHED_SD = 0.01  # a shortage smaller than this share of an sd is none
+_WORTH_SD = (
+    0.2  # a limit stops another if one sd, or 100 kg, of relief takes off so much (outside, each counts 4)
+)
+_RELIEF_KG = 100.0
 
 
 def unreached_limits(
@@ -23,9 +27,7 @@ def unreached_limits(
     ]
     if not short:
         return []
-    stoppers = [
-        limit.limit for limit in binding_limits(problem, solve(problem, free=True), elements, offers, None)
-    ]
+    stoppers = [limit.limit for limit in binding_limits(problem, _stopping(problem), elements, offers, None)]
     return [
         Unreached(
             limit=name,
@@ -44,9 +46,9 @@ def binding_limits(
     offers: Sequence[Additive],
     currency: str | None,
 ) -> list[Limit]:
-    """Return the limits with a price, dearest relief last in no particular sense: windows first, then additives.
+    """Return the limits whose relief would save something: windows first, then amounts of additives.
 
-    Without `currency` no prices are given: where a limit cannot be met, duals tell of shortage and not of money.
+    Without `currency` no prices are given: where a limit cannot be met, duals tell of shortage, not of money.
     """
 
     def price(amount: float) -> Money | None:
@@ -84,6 +86,20 @@ def binding_limits(
             )
         )
     return windows + amounts
+
+
+def _stopping(problem: Problem) -> Optimum:
+    """Return the optimum with money no object, with prices only of limits that hold it back in earnest.
+
+    Any additive dilutes every other element a little, so nearly all limits have some price; most are dust.
+    """
+    optimum, unit = solve(problem, free=True), unit_pct(problem)
+    least = _WORTH_SD * shortage_price(problem)
+    return optimum._replace(
+        low_price=np.where(optimum.low_price * unit > least, optimum.low_price, 0.0),
+        high_price=np.where(optimum.high_price * unit > least, optimum.high_price, 0.0),
+        upper_price=np.where(optimum.upper_price * _RELIEF_KG > least, optimum.upper_price, 0.0),
+    )
 
 
 def _no_means(problem: Problem, name: str, e: int) -> str:

@@ -1,11 +1,13 @@
 """The continuous problem: cheapest kilograms such that every window holds with its confidence.
 
     min  sum_j price_j * kg_j + shortage
-    s.t. low_e + margin_e <= predicted_e(kg) <= high_e - margin_e,    margin_e >= z_e * sd_e(kg),    0 <= kg_j <= upper_j
+    s.t. low_e + margin_e <= predicted_e(kg) <= high_e - margin_e
+         margin_e >= z_e * sd_e(kg),    0 <= kg_j <= upper_j
 
-sd_e grows with what is added, sqrt(v + r * added^2): a convex cone, reached by tangent planes that are added until they
-hold at the answer (two or three rounds). Limits are soft, at a price far above any way to keep them, four times that
-beyond the margin, so that an answer always exists. Each element is counted in its own sd, which keeps HiGHS in scale.
+sd_e grows with what is added, sqrt(v + r * added^2): a convex cone, reached by tangent planes that are added
+until they hold at the answer (two or three rounds). Limits are soft, at a price far above any way to keep
+them, four times that beyond the margin, so that an answer always exists. Each element is counted in its own
+sd, and money in the dearest additive, which keeps HiGHS in scale.
 """
 
 import threading
@@ -14,6 +16,8 @@ from typing import NamedTuple
 import highspy
 import numpy as np
 from numpy.typing import NDArray
+
+from model_service.errors import OptimiserFailed
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -25,7 +29,7 @@ _DEARER = 50.0  # price of a shortage of one sd, in prices of the cheapest way t
 
 
 class Problem(NamedTuple):
-    """J additives, E elements; limits are -inf or inf where there is none. Prices per kg, everything else in wt %."""
+    """J additives, E elements; limits are -inf or inf where there is none. Prices per kg, else wt %."""
 
     price: Vector
     lower_kg: Vector
@@ -43,8 +47,8 @@ class Problem(NamedTuple):
 class Optimum(NamedTuple):
     """Kilograms, their cost, shortages (wt %) and duals.
 
-    Prices of limits are per wt % of relief (`low_price`, `high_price`) and per kg (`upper_price`); 0 where one does
-    not bind.
+    Prices of limits are per wt % of relief (`low_price`, `high_price`) and per kg (`upper_price`); 0 where
+    one does not bind.
     """
 
     kilograms: Vector
@@ -77,7 +81,7 @@ def shortage_price(problem: Problem) -> float:
         ways = np.where(problem.slope > 0, problem.price[:, None] * unit_pct(problem) / problem.slope, np.inf)
     cheapest = ways.min(axis=0, initial=np.inf)
     finite = cheapest[np.isfinite(cheapest)]
-    return _DEARER * max(float(finite.max(initial=0.0)), float(problem.price.max(initial=0.0)), 1e-3)
+    return _DEARER * max(float(finite.max(initial=0.0)), float(problem.price.max(initial=0.0)), 1e-6)
 
 
 def shortage_cost(problem: Problem, short_sd: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -88,12 +92,16 @@ def shortage_cost(problem: Problem, short_sd: NDArray[np.float64]) -> NDArray[np
 
 
 def solve(problem: Problem, *, free: bool = False) -> Optimum:
-    """Return the optimum; `free` leaves the prices of additives out, so that the duals tell what stops a limit."""
+    """Return the optimum; `free` takes additives for nothing, so that duals tell what stops a limit.
+
+    Raises OptimiserFailed where HiGHS finds none, which only numbers out of all scale can do.
+    """
     additives, elements = problem.slope.shape
-    unit, price = unit_pct(problem), np.zeros(additives) if free else problem.price
-    short_price = shortage_price(problem)
-    limits = [(e, 1.0) for e in range(elements) if np.isfinite(problem.low_pct[e])]
-    limits += [(e, -1.0) for e in range(elements) if np.isfinite(problem.high_pct[e])]
+    money = max(float(problem.price.max(initial=0.0)), 1e-6)  # so that any currency is in scale
+    unit, price = unit_pct(problem), np.zeros(additives) if free else problem.price / money
+    short_price = shortage_price(problem) / money
+    limits = [(int(e), 1.0) for e in np.flatnonzero(np.isfinite(problem.low_pct))]
+    limits += [(int(e), -1.0) for e in np.flatnonzero(np.isfinite(problem.high_pct))]
     columns = additives + elements + 2 * len(limits)
 
     cost, lower, upper = np.zeros(columns), np.zeros(columns), np.full(columns, np.inf)
@@ -121,7 +129,7 @@ def solve(problem: Problem, *, free: bool = False) -> Optimum:
     for _ in range(_ROUNDS):
         highs.run()
         if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-            raise RuntimeError(f"HiGHS: {highs.modelStatusToString(highs.getModelStatus())}")
+            raise OptimiserFailed(f"HiGHS: {highs.modelStatusToString(highs.getModelStatus())}")
         solution = highs.getSolution()
         values = np.array(solution.col_value)
         kilograms, margins = values[:additives], values[additives : additives + elements]
@@ -129,8 +137,8 @@ def solve(problem: Problem, *, free: bool = False) -> Optimum:
         lacking = required_margin_pct(problem, added_pct) / unit - margins
         if not np.any(lacking > TOLERANCE_SD):
             break
-        for e in np.flatnonzero(lacking > TOLERANCE_SD):
-            row, bound = _tangent(problem, columns, int(e), float(added_pct[e]))
+        for e in map(int, np.flatnonzero(lacking > TOLERANCE_SD)):
+            row, bound = _tangent(problem, columns, e, float(added_pct[e]))
             index = np.flatnonzero(row).astype(np.int32)
             highs.addRow(float(bound), highspy.kHighsInf, len(index), index, row[index])
 
@@ -143,12 +151,12 @@ def solve(problem: Problem, *, free: bool = False) -> Optimum:
     return Optimum(
         kilograms=np.clip(kilograms, problem.lower_kg, problem.upper_kg),
         cost=float(kilograms @ problem.price),
-        objective=float(cost @ values),
+        objective=money * float(cost @ values),
         low_short_pct=short[0] * unit,
         high_short_pct=short[1] * unit,
-        low_price=dual[0] / unit,
-        high_price=dual[1] / unit,
-        upper_price=np.where(kilograms >= problem.upper_kg - 1e-6, np.maximum(-reduced, 0.0), 0.0),
+        low_price=money * dual[0] / unit,
+        high_price=money * dual[1] / unit,
+        upper_price=money * np.where(kilograms >= problem.upper_kg - 1e-6, np.maximum(-reduced, 0.0), 0.0),
     )
 
 
@@ -164,7 +172,7 @@ def _first_guess(problem: Problem) -> list[float]:
 
 
 def _tangent(problem: Problem, columns: int, e: int, added_pct: float) -> tuple[Vector, float]:
-    """Return row and lower bound of: margin >= z * (sd at added_pct + its derivative * (added - added_pct))."""
+    """Return row and lower bound of: margin >= z * (sd at added_pct + derivative * (added - added_pct))."""
     unit = float(np.sqrt(problem.variance[e]))
     sd = float(np.sqrt(problem.variance[e] + problem.recovery_variance[e] * added_pct**2))
     derivative = float(problem.recovery_variance[e]) * added_pct / sd
@@ -206,7 +214,7 @@ _kept = threading.local()
 def _highs() -> highspy.Highs:
     """One instance per thread; every request passes a new model, so no answer depends on an earlier one."""
     if not hasattr(_kept, "highs"):
-        highs = highspy.Highs()
+        highs = highspy.Highs()  # type: ignore[no-untyped-call]
         for option, value in (("output_flag", False), ("presolve", "off"), ("threads", 1)):
             highs.setOptionValue(option, value)
         _kept.highs = highs

@@ -28,7 +28,7 @@ class Plan(NamedTuple):
 
 
 def plan(problem: Problem, min_kg: Vector, increment_kg: Vector) -> Plan:
-    """Return the cheapest additions; each kg is 0, or a multiple of its increment between smallest amount and limit."""
+    """Return the cheapest additions; each is 0, or whole increments between its smallest amount and limit."""
     least_kg = np.ceil(min_kg / increment_kg - _GRAIN) * increment_kg
     usable = least_kg <= problem.upper_kg + _GRAIN * increment_kg
     problem = problem._replace(upper_kg=np.where(usable, problem.upper_kg, 0.0))
@@ -38,7 +38,7 @@ def plan(problem: Problem, min_kg: Vector, increment_kg: Vector) -> Plan:
 
 
 def _respect_smallest(problem: Problem, optimum: Optimum, least_kg: Vector) -> Optimum:
-    """Where an amount is above 0 and below the smallest, take the cheaper of leaving it out and tipping the smallest."""
+    """Where an amount is above 0 and below the smallest, take the cheaper of none and the smallest."""
     for _ in range(len(least_kg)):
         small = np.flatnonzero((optimum.kilograms > 1e-9) & (optimum.kilograms < least_kg - 1e-9))
         if not small.size:
@@ -54,7 +54,7 @@ def _respect_smallest(problem: Problem, optimum: Optimum, least_kg: Vector) -> O
 
 
 def _round(problem: Problem, kilograms: Vector, least_kg: Vector, increment_kg: Vector) -> Vector:
-    """Round to the nearest steps, then repair: best single step or exchange of two steps, until none is better.
+    """Round to the nearest steps, then repair: the best step or exchange of two, until none is better.
 
     Deterministic: candidates stand in a fixed order and the first of the best is taken.
     """

@@ -92,7 +92,8 @@ def first_analysis(analysis: Analysis, model: ElementModel) -> tuple[float, floa
     measured = measured_pct(analysis)
     if measured is not None:
         return measured, analysis.below / math.sqrt(12) if isinstance(analysis, Below) else 0.0
-    assert model.assumed_first is not None
+    if model.assumed_first is None:
+        raise ValueError("the first analysis is neither measured nor assumed; known_elements leaves such out")
     return model.assumed_first.pct, model.assumed_first.sd_pct
 
 

@@ -2,13 +2,14 @@
 
 Per station and element, with kg_j kilograms of additive j, its assay a_je (wt %) and the steel mass M (t):
 
-    final_pct = first_pct + sum_j kg_j * (recovery * a_je - metallic_yield_j * reference_pct) / (1000 * M) + offset
+    final_pct = first_pct + offset
+                + sum_j kg_j * (recovery * a_je - metallic_yield_j * reference_pct) / (1000 * M)
     recovery  = recovery + sum_f recovery_slopes[f] * (x_f - default_f) + correction of its trees (capped)
     offset    = offset_pct + sum_f offset_slopes[f] * (x_f - default_f) + correction of its trees (capped)
     sd_pct^2  = noise_sd_pct^2 + (recovery_sd * added_pct)^2 + sd of an assumed or censored first analysis^2
 
-`reference_pct` is the aim of the element's window, or the first analysis where there is none: so the steel that
-an alloy dilutes is taken at its final content, and the outcome stays affine in the kilograms.
+`reference_pct` is the aim of the element's window, or the first analysis where there is none: so the steel
+that an alloy dilutes is taken at its final content, and the outcome stays affine in the kilograms.
 Features x_f describe the state of the heat only, never the kilograms.
 """
 
@@ -66,8 +67,8 @@ class AssumedFirst(Record, frozen=True, kw_only=True):
 class SlowState(Record, frozen=True, kw_only=True):
     """How the residuals of the last heats (result - base prediction) become a correction.
 
-    Weights halve every `half_life_heats`; `prior_heats` heats without any residual are added, which shrinks towards
-    0; a residual counts no more than `clip_sd * residual_sd_pct`. `prior_heats` null switches it off.
+    Weights halve every `half_life_heats`; `prior_heats` heats without any residual are added, which shrinks
+    towards 0; a residual counts no more than `clip_sd * residual_sd_pct`. `prior_heats` null switches it off.
     """
 
     residual_sd_pct: Positive
@@ -104,7 +105,7 @@ class TemperatureModel(Record, frozen=True, kw_only=True):
 
 
 class StationModel(Record, frozen=True, kw_only=True):
-    """One station. `heats` is how many it was trained on, `interval_level` the coverage of interval_factor."""
+    """One station, trained on so many `heats`; `interval_level` is the coverage of interval_factor."""
 
     heats: Annotated[int, Meta(ge=0)]
     steel_mass_t: SteelMass

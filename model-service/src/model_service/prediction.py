@@ -1,4 +1,4 @@
-"""From X and additions to the predicted X': mean, interval, probability inside the window, slope per additive."""
+"""From X and additions to the predicted X': mean, interval, probability inside, slope per additive."""
 
 from collections.abc import Sequence
 
@@ -22,6 +22,8 @@ from model_service.outcome import Outcome, Vector, known_elements, outcome_of, s
 from model_service.parameters import StationModel
 from model_service.slow_state import Correction, base_pct, offers_of, slow_state
 
+_MOST_CHILL = 1000.0  # C per kg/t; beyond it is no chill
+
 
 def predict(bundle: Bundle, request: PredictionRequest) -> Prediction:
     """Return the prediction for the additions asked about, or an abstention with its reasons."""
@@ -40,8 +42,7 @@ def predict(bundle: Bundle, request: PredictionRequest) -> Prediction:
         )
     station = verdict.station
     elements = known_elements(station, heat)
-    added = offers_of(request.additions, request.additives)
-    assert added is not None
+    added = offers_of(request.additions, request.additives) or []
     offers = [*added, *(offer for offer in request.additives if offer not in added)]
     kilograms = [addition.added_kg for addition in request.additions] + [0.0] * (len(offers) - len(added))
     outcome = outcome_of(station, bundle.trees, heat, offers, elements)
@@ -97,6 +98,8 @@ def temperature(
     if station.temperature is None or heat.temperature_c is None or not low <= heat.temperature_c <= high:
         return None
     slope = np.array([offer.chill_c_per_kg_t or 0.0 for offer in offers], dtype=float) / outcome.mass_t
+    if np.any(np.abs(slope * outcome.mass_t) > _MOST_CHILL):
+        return None
     return Temperature(
         predicted_c=heat.temperature_c + station.temperature.offset_c + float(slope @ np.asarray(added_kg)),
         sd_c=station.temperature.sd_c,

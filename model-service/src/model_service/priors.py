@@ -1,10 +1,12 @@
 """The model before there is any heat: recoveries, noise and drivers from the metallurgical literature.
 
-Every number is a configurable default, never a constant of nature; standard deviations are wide where sources differ.
+Every number is a default to be learnt over, never a constant of nature; sd are wide where sources differ.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from model_service.contracts import (
     Additive,
@@ -84,9 +86,9 @@ _LADLE_FURNACE = {
 }
 _BY_STATION = {"tapping": _TAPPING, "ladle_furnace": _LADLE_FURNACE}
 
-# What more oxygen burns, wt % per unit, for a silicon-manganese killed heat (Si .25 %, Mn .8 % added): 100 ppm of
-# dissolved oxygen is 0.1 kg/t, a kilogram per tonne of carried-over slag about 0.04 kg/t of oxygen; silicon takes
-# some 70 % of it, manganese 25 %, carbon 4 %.
+# What more oxygen burns, wt % per unit, for a silicon-manganese killed heat (Si .25 %, Mn .8 % added):
+# 100 ppm of dissolved oxygen is 0.1 kg/t, a kilogram per tonne of carried-over slag about 0.04 kg/t of it;
+# silicon takes some 70 % of it, manganese 25 %, carbon 4 %.
 _FEATURES = {
     "tapping": [
         Feature(name="oxygen_ppm", unit="ppm", low=50.0, high=2000.0, default=800.0),
@@ -113,9 +115,10 @@ def prior_element(station: str, element: str) -> ElementModel | None:
 
 
 def golden_requests() -> list[RecommendationRequest]:
-    """Return requests that any bundle of these stations must answer: one per station, one that cannot be reached."""
+    """Return requests for a bundle of both stations: one for each, and one that cannot be reached."""
     tapping, ladle_furnace = _golden("tapping", 1, mass_t=119.4), _golden("ladle_furnace", 2, mass_t=114.0)
-    return [tapping, ladle_furnace]
+    scarce = [replace(offer, stock_kg=400.0) for offer in tapping.additives]
+    return [tapping, ladle_furnace, replace(tapping, additives=scarce)]
 
 
 def _station(name: str) -> StationModel:

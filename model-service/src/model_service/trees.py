@@ -1,7 +1,7 @@
-"""LightGBM's trees through its C library: no `import lightgbm`, hence no SciPy and no training code at run time.
+"""LightGBM's trees through its C library: no `import lightgbm`, hence no SciPy and no training code.
 
-The single-row fast path gives the bits that Booster.predict gives. A handle may be shared by threads, each call
-bringing its own buffers.
+The single-row fast path gives the bits that Booster.predict gives. A handle may be shared by threads, each
+call bringing its own buffers.
 """
 
 import ctypes
@@ -36,7 +36,7 @@ class Trees:
 
 class _Booster:
     def __init__(self, name: str, text: str, features: int) -> None:
-        library = _library()
+        library = open_library()
         self._booster = ctypes.c_void_p()
         self._fast = ctypes.c_void_p()
         self._row_type = ctypes.c_double * features
@@ -75,7 +75,7 @@ class _Booster:
         return result.value
 
     def __del__(self) -> None:
-        library = _library()
+        library = open_library()
         if self._fast:
             library.LGBM_FastConfigFree(self._fast)
         if self._booster:
@@ -83,7 +83,7 @@ class _Booster:
 
 
 @cache
-def _library() -> ctypes.CDLL:
+def open_library() -> ctypes.CDLL:
     spec = find_spec("lightgbm")
     folders = [Path(folder) for folder in spec.submodule_search_locations or ()] if spec else []
     for folder in folders:
@@ -91,9 +91,8 @@ def _library() -> ctypes.CDLL:
             try:
                 library = ctypes.CDLL(str(path))
             except OSError as error:
-                raise TreesUnavailable(
-                    f"{path.name} does not load ({error}); LightGBM needs the OpenMP runtime, on Debian: libgomp1"
-                ) from None
+                hint = "LightGBM needs the OpenMP runtime, on Debian: libgomp1"
+                raise TreesUnavailable(f"{path.name} does not load ({error}); {hint}") from None
             library.LGBM_GetLastError.restype = ctypes.c_char_p
             return library
     raise TreesUnavailable("LightGBM's library is not installed; the package `lightgbm` brings it")
@@ -101,5 +100,5 @@ def _library() -> ctypes.CDLL:
 
 def _check(name: str, code: int) -> None:
     if code != 0:
-        reason = _library().LGBM_GetLastError().decode(errors="replace")
+        reason = open_library().LGBM_GetLastError().decode(errors="replace")
         raise TreesUnavailable(f"tree {name}: {reason}")

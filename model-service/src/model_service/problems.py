@@ -1,0 +1,37 @@
+"""Errors as problem details (RFC 9457): what, where and what is allowed."""
+
+import msgspec
+
+from model_service.documents import encode
+from model_service.errors import ModelServiceError
+
+
+class ProblemError(msgspec.Struct, frozen=True, kw_only=True):
+    """One fault; `where` is a JSON path."""
+
+    where: str
+    what: str
+    allowed: str
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """application/problem+json."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[ProblemError]
+
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def problem_of(error: ModelServiceError) -> bytes:
+    """Return the body for an expected error."""
+    faults = [ProblemError(where=f.where, what=f.what, allowed=f.allowed) for f in error.faults]
+    return problem(error.status, error.title, error.detail, faults)
+
+
+def problem(status: int, title: str, detail: str, errors: list[ProblemError] | None = None) -> bytes:
+    return encode(Problem(type="about:blank", title=title, status=status, detail=detail, errors=errors or []))

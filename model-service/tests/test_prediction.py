@@ -1,0 +1,127 @@
+"""The predicted outcome, against the equations of `parameters`."""
+
+import math
+from itertools import pairwise
+
+import pytest
+from making import alloyed, asked, offer, recent_heats, with_heat
+from msgspec.structs import replace
+
+from model_service.contracts import (
+    Addition,
+    Additive,
+    Below,
+    Prediction,
+    PredictionRequest,
+    RecommendationRequest,
+)
+from model_service.model import Bundle
+from model_service.parameters import TemperatureModel
+from model_service.prediction import predict
+
+
+def _predict(bundle: Bundle, request: RecommendationRequest, **added_kg: float) -> Prediction:
+    return predict(
+        bundle,
+        PredictionRequest(
+            heat=request.heat,
+            additives=request.additives,
+            additions=[Addition(additive=name, added_kg=kg) for name, kg in added_kg.items()],
+            recent_heats=request.recent_heats,
+        ),
+    )
+
+
+def test_prediction_is_the_mass_balance(bundle: Bundle) -> None:
+    request = with_heat(asked(), oxygen_ppm=None, slag=None)
+
+    mn = _predict(bundle, request, SiMn=1000.0).elements["Mn"]
+
+    slope = (0.90 * 66.0 - 0.80) / (1000 * 119.4)
+    assert mn.slope_pct_per_kg["SiMn"] == pytest.approx(slope)
+    assert mn.predicted_pct == mn.base_pct == pytest.approx(0.09 + 1000 * slope)
+    added = 66.0 / 119.4
+    assert mn.sd_pct == pytest.approx(math.hypot(0.018, 0.03 * added))
+    assert mn.interval_pct.high - mn.interval_pct.low == pytest.approx(2 * 1.6448536 * mn.sd_pct)
+
+
+def test_oxygen_lowers_what_stays(bundle: Bundle) -> None:
+    low, high = (
+        _predict(bundle, with_heat(asked(), oxygen_ppm=ppm), SiMn=1000.0).elements["Si"]
+        for ppm in (400.0, 1200.0)
+    )
+
+    assert low.predicted_pct - high.predicted_pct == pytest.approx(800 * 6e-5)
+
+
+@pytest.mark.parametrize("name", [a.additive for a in alloyed().additives])
+def test_more_of_an_additive_never_predicts_less_of_its_elements(grown: Bundle, name: str) -> None:
+    request = alloyed()
+    assay = next(a for a in request.additives if a.additive == name).assay
+    answers = [_predict(grown, request, **{name: kg}).elements for kg in (0.0, 1.0, 100.0, 2000.0)]
+
+    for element, content in assay.items():
+        if element in answers[0] and content > 2 * answers[0][element].predicted_pct + 2:
+            predicted = [elements[element].predicted_pct for elements in answers]
+            assert all(less < more for less, more in pairwise(predicted))
+
+
+def test_the_slopes_predict_every_edit_exactly(grown: Bundle) -> None:
+    request = alloyed(recent_heats=recent_heats(alloyed(), 5, {"Mn": 0.75, "Si": 0.2}))
+    before = _predict(grown, request, SiMn=900.0, coke=200.0).elements
+    after = _predict(grown, request, SiMn=1000.0, coke=150.0).elements
+
+    for element, estimate in before.items():
+        slope = estimate.slope_pct_per_kg
+        edited = estimate.predicted_pct + 100.0 * slope["SiMn"] - 50.0 * slope["coke"]
+        assert after[element].predicted_pct == pytest.approx(edited, abs=1e-12)
+
+
+def test_what_is_not_measured_is_not_zero(bundle: Bundle) -> None:
+    chemistry = {"C": 0.06, "Mn": None, "Si": Below(below=0.01), "Cr": None}
+
+    answer = _predict(bundle, with_heat(asked(), chemistry=chemistry), SiMn=1000.0)
+
+    assert answer.elements.keys() == {"C", "Mn", "P", "Si"}
+    assumed = [remark.where for remark in answer.warnings if remark.code == "first_analysis_assumed"]
+    assert assumed == ["$.heat.chemistry.Mn", "$.heat.chemistry.P"]
+    added = 66.0 / 119.4
+    assert answer.elements["Mn"].sd_pct == pytest.approx(math.hypot(0.018, 0.03 * added, 0.03))
+
+
+def test_the_lot_that_was_weighed_gives_the_assay(bundle: Bundle) -> None:
+    request = asked()
+    lean = offer("SiMn", {"Mn": 60.0, "Si": 17.0}, 1030.0, 5.0, lot="lean")
+    rich = offer("SiMn", {"Mn": 70.0, "Si": 17.0}, 1030.0, 5.0, lot="rich")
+
+    def manganese(offers: list[Additive], lot: str) -> float:
+        additions = [Addition(additive="SiMn", lot=lot, added_kg=1000.0)]
+        asked_for = PredictionRequest(heat=request.heat, additives=offers, additions=additions)
+        return predict(bundle, asked_for).elements["Mn"].predicted_pct
+
+    assert manganese([lean, rich], "rich") == manganese([rich, lean], "rich")
+    assert manganese([lean, rich], "rich") - manganese([lean, rich], "lean") == pytest.approx(
+        0.9 * 10 / 119.4
+    )
+
+
+def test_an_addition_without_an_assay_makes_it_abstain(bundle: Bundle) -> None:
+    answer = _predict(bundle, asked(), unheard=100.0)
+
+    assert answer.status == "abstained"
+    assert [(r.code, r.where) for r in answer.abstention_reasons] == [
+        ("additive_not_offered", "$.additions[0]")
+    ]
+
+
+def test_temperature_falls_by_the_chill(bundle: Bundle) -> None:
+    tapping = bundle.parameters.stations["tapping"]
+    stations = {"tapping": replace(tapping, temperature=TemperatureModel(offset_c=-40.0, sd_c=6.0))}
+    warm = Bundle(replace(bundle.parameters, stations=stations), bundle.trees)
+
+    answer = _predict(warm, asked(), SiMn=1194.0)
+    broken = _predict(warm, with_heat(asked(), temperature_c=0.0), SiMn=1194.0)
+
+    assert answer.temperature is not None
+    assert answer.temperature.predicted_c == pytest.approx(1650.0 - 40.0 - 15.0)
+    assert broken.temperature is None

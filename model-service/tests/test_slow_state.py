@@ -1,0 +1,101 @@
+"""The slow state: what the last heats say, and what they must not be able to say."""
+
+import pytest
+from making import asked, recent_heats
+from msgspec.structs import replace
+
+from model_service.contracts import Addition, PredictionRequest, RecentHeat
+from model_service.model import Bundle
+from model_service.prediction import predict
+
+MEASURED = {"Mn": 0.80, "Si": 0.20}
+
+
+def _manganese(bundle: Bundle, recent: list[RecentHeat]) -> tuple[float, float, float]:
+    request = asked()
+    answer = predict(
+        bundle,
+        PredictionRequest(
+            heat=request.heat,
+            additives=request.additives,
+            additions=[Addition(additive="SiMn", added_kg=1345.0)],
+            recent_heats=recent,
+        ),
+    )
+    mn = answer.elements["Mn"]
+    return mn.base_pct, mn.correction_pct, mn.predicted_pct
+
+
+def test_without_recent_heats_the_base_is_the_prediction(bundle: Bundle) -> None:
+    base, correction, predicted = _manganese(bundle, [])
+
+    assert correction == 0.0
+    assert predicted == base
+
+
+def test_heats_that_came_out_higher_lift_the_prediction_part_of_the_way(bundle: Bundle) -> None:
+    base, _, _ = _manganese(bundle, [])
+    few = _manganese(bundle, recent_heats(asked(), 2, {"Mn": base + 0.02}))[1]
+    many = _manganese(bundle, recent_heats(asked(), 30, {"Mn": base + 0.02}))[1]
+
+    assert 0 < few < many < 0.02
+
+
+@pytest.mark.parametrize("absurd", [0.0, 7.9, 100.0])
+@pytest.mark.parametrize("age", [0, 5])
+def test_one_absurd_heat_barely_moves_the_answer(bundle: Bundle, absurd: float, age: int) -> None:
+    base, _, _ = _manganese(bundle, [])
+    sober = recent_heats(asked(), 10, {"Mn": base + 0.01})
+    spoilt = list(sober)
+    spoilt[-1 - age] = replace(spoilt[-1 - age], chemistry_after={"Mn": absurd})
+
+    assert _manganese(bundle, spoilt)[2] == pytest.approx(_manganese(bundle, sober)[2], abs=0.002)
+
+
+def test_an_absurd_heat_alone_is_bounded(bundle: Bundle) -> None:
+    _, correction, _ = _manganese(bundle, recent_heats(asked(), 1, {"Mn": 8.0}))
+
+    assert correction == 0.0
+
+
+def test_the_prediction_made_then_counts_where_this_bundle_made_it(bundle: Bundle) -> None:
+    base, _, _ = _manganese(bundle, [])
+    result = {"Mn": base + 0.02}
+    own = recent_heats(
+        asked(), 5, result, base_prediction_pct={"Mn": base + 0.02}, bundle_hash=bundle.bundle_hash
+    )
+    foreign = recent_heats(asked(), 5, result, base_prediction_pct={"Mn": base + 0.02}, bundle_hash="f" * 64)
+
+    assert _manganese(bundle, own)[1] == pytest.approx(0.0, abs=1e-12)
+    assert _manganese(bundle, foreign)[1] == _manganese(bundle, recent_heats(asked(), 5, result))[1] > 0
+
+
+def test_order_of_recent_heats_is_their_time_and_not_their_place(bundle: Bundle) -> None:
+    base, _, _ = _manganese(bundle, [])
+    heats = recent_heats(asked(), 6, {"Mn": base})
+    heats[-1] = replace(heats[-1], chemistry_after={"Mn": base + 0.03})
+
+    assert _manganese(bundle, heats[::-1]) == _manganese(bundle, heats)
+
+
+def test_heats_of_no_use_are_left_out_and_told(bundle: Bundle) -> None:
+    request = asked()
+    elsewhere = recent_heats(request, 1, {"Mn": 0.5})
+    elsewhere = [replace(h, treatment=replace(h.treatment, station="ladle_furnace")) for h in elsewhere]
+    unknown = recent_heats(request, 1, {"Mn": 0.5}, additions=[Addition(additive="unheard", added_kg=1.0)])
+    typo = recent_heats(request, 1, {"Mn": 0.5}, heat=replace(request.heat, steel_mass_t=4000.0))
+
+    answer = predict(
+        bundle,
+        PredictionRequest(
+            heat=request.heat,
+            additives=request.additives,
+            additions=[],
+            recent_heats=[*elsewhere, *unknown, *typo],
+        ),
+    )
+
+    assert answer.elements["Mn"].correction_pct == 0.0
+    assert [w.text for w in answer.warnings] == [
+        "3 recent heats are of another station, or lack an assay or a possible mass"
+    ]
