@@ -15,7 +15,8 @@ ROWS_PER_WRITE = 50_000
 
 
 def arrow_schema(name: TableName) -> pa.Schema:
-    """The contract's schema of a table; the copy in this package is held byte-equal to the contract by a test."""
+    """The contract's schema of a table; the copy in this package is held byte-equal to the contract by a
+    test."""
     text = files("ml_pipeline").joinpath(f"{name}.v1.delta-schema.json").read_text(encoding="utf-8")
     return pa.schema(Schema.from_json(text).to_arrow())
 
@@ -28,7 +29,8 @@ def polars_schema(name: TableName) -> pl.Schema:
 
 
 def append(lake: Path, name: TableName, rows: pl.DataFrame) -> int:
-    """Append rows and return the table's version; the table is made where it is missing. No rows: nothing is written."""
+    """Append rows and return the table's version; the table is made where it is missing. No rows: nothing is
+    written."""
     path = lake / name
     schema = arrow_schema(name)
     if not DeltaTable.is_deltatable(str(path)):
@@ -60,5 +62,8 @@ def scan(lake: Path, name: TableName, version: int | None = None) -> tuple[pl.La
     try:
         table = DeltaTable(str(path), version=version)
     except Exception as error:
-        raise ExtractError(f"{path}: version {version} cannot be read; allowed: 0 to {DeltaTable(str(path)).version()} while kept") from error
+        raise ExtractError(
+            f"{path}: version {version} cannot be read; allowed: 0 to "
+            f"{DeltaTable(str(path)).version()} while kept"
+        ) from error
     return pl.scan_delta(table), int(table.version())

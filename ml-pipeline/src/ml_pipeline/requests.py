@@ -24,7 +24,9 @@ Row = Mapping[str, Any]
 RECENT_HEATS = 30
 
 
-def recommendation_request(row: Row, recent: Sequence[Row], entry: HandbookEntry | None = None) -> RecommendationRequest:
+def recommendation_request(
+    row: Row, recent: Sequence[Row], entry: HandbookEntry | None = None
+) -> RecommendationRequest:
     """Ask for additions to a heat; `recent`: earlier rows of its station, any order."""
     return RecommendationRequest(
         heat=heat(row), additives=offers(row), recent_heats=recent_heats(row, recent), handbook_entry=entry
@@ -34,13 +36,18 @@ def recommendation_request(row: Row, recent: Sequence[Row], entry: HandbookEntry
 def prediction_request(row: Row, recent: Sequence[Row]) -> PredictionRequest:
     """Ask for the chemistry after what was really added."""
     return PredictionRequest(
-        heat=heat(row), additives=assayed(row), additions=additions(row), recent_heats=recent_heats(row, recent)
+        heat=heat(row),
+        additives=assayed(row),
+        additions=additions(row),
+        recent_heats=recent_heats(row, recent),
     )
 
 
 def recent_heats(row: Row, earlier: Sequence[Row]) -> list[RecentHeat]:
     """The last heats of the row's station that were complete when it was registered, newest last."""
-    known = [r for r in earlier if r["station"] == row["station"] and r["completed_at"] <= row["registered_at"]]
+    known = [
+        r for r in earlier if r["station"] == row["station"] and r["completed_at"] <= row["registered_at"]
+    ]
     known.sort(key=lambda r: r["completed_at"])
     return [
         RecentHeat(
@@ -57,7 +64,10 @@ def recent_heats(row: Row, earlier: Sequence[Row]) -> list[RecentHeat]:
 
 def treatment(row: Row) -> Treatment:
     return Treatment(
-        plant_id=row["plant_id"], heat_uid=row["heat_uid"], station=row["station"], treatment_no=row["treatment_no"]
+        plant_id=row["plant_id"],
+        heat_uid=row["heat_uid"],
+        station=row["station"],
+        treatment_no=row["treatment_no"],
     )
 
 
@@ -69,23 +79,32 @@ def heat(row: Row) -> Heat:
         revision=row["revision"],
         registered_at=instant(row["registered_at"]),
         grade=row["grade"],
-        windows={w["element"]: Window(min=w["min_pct"], aim=w["aim_pct"], max=w["max_pct"]) for w in row["windows"]},
+        windows={
+            w["element"]: Window(min=w["min_pct"], aim=w["aim_pct"], max=w["max_pct"]) for w in row["windows"]
+        },
         chemistry={a["element"]: analysis(a) for a in row["chemistry"]},
         steel_mass_t=row["steel_mass_t"],
         temperature_c=row["temperature_c"],
         oxygen_ppm=row["oxygen_ppm"],
-        slag=Slag(carry_over_kg_t=row["slag_carry_over_kg_t"], oxides={a["oxide"]: analysis(a) for a in row["slag"]}),
+        slag=Slag(
+            carry_over_kg_t=row["slag_carry_over_kg_t"], oxides={a["oxide"]: analysis(a) for a in row["slag"]}
+        ),
         features={f["name"]: f["value"] for f in row["features"]},
     )
 
 
 def offers(row: Row) -> list[Additive]:
     """What may be recommended: it has a price, and its largest amount is not 0."""
-    return [a for a, r in zip(assayed(row), row["additives"], strict=True) if r["price_per_t"] is not None and r["max_kg"] != 0]
+    return [
+        a
+        for a, r in zip(assayed(row), row["additives"], strict=True)
+        if r["price_per_t"] is not None and r["max_kg"] != 0
+    ]
 
 
 def assayed(row: Row) -> list[Additive]:
-    """Every additive of the row, for its assay; where a price is missing, 0 stands and nobody may buy at it."""
+    """Every additive of the row, for its assay; where a price is missing, 0 stands and nobody may buy at
+    it."""
     return [
         Additive(
             additive=a["additive"],

@@ -1,4 +1,5 @@
-"""One import: a plant's extract and its mapping to rows of the lake. Importing the same extract again adds nothing."""
+"""One import: a plant's extract and its mapping to rows of the lake. Importing the same extract again adds
+nothing."""
 
 import hashlib
 import uuid
@@ -41,7 +42,8 @@ class Imported(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What the lake took: new heats, new revisions of known heats, newly quarantined rows, version of the heats table."""
+    """What the lake took: new heats, new revisions of known heats, newly quarantined rows, version of the
+    heats table."""
 
     new: int
     revised: int
@@ -62,14 +64,22 @@ def read_extract(folder: Path, mapping: Mapping) -> Imported:
     measured, flaws = read_heats(table.rows, mapping.heats)
     measured = measured.with_columns(_identities(table.rows, measured, mapping, folder))
     added = {c.removeprefix("added."): measured[c] for c in measured.columns if c.startswith("added.")}
-    summed = {a for a, columns in mapping.heats.weighed.columns.items() if not isinstance(columns, str) and len(columns) > 1}
+    summed = {
+        a
+        for a, columns in mapping.heats.weighed.columns.items()
+        if not isinstance(columns, str) and len(columns) > 1
+    }
     catalogue = restrict(catalogue, mapping.additives, added, summed)
 
-    verdict = judge(measured, given_pct(measured, catalogue, lot_versions(catalogue, measured["registered_at"])))
+    verdict = judge(
+        measured, given_pct(measured, catalogue, lot_versions(catalogue, measured["registered_at"]))
+    )
     good = measured.filter(verdict["reason"].is_null()).sort("registered_at", maintain_order=True)
     windows = grade_windows(good, mapping.grades)
     unknown = good.filter(~pl.col("grade").is_in(list(windows.windows)))["grade"].value_counts(sort=True)
-    rows = lake_rows(good, catalogue, windows.windows, mapping.plant_id, mapping.station, lake.polars_schema("heats"))
+    rows = lake_rows(
+        good, catalogue, windows.windows, mapping.plant_id, mapping.station, lake.polars_schema("heats")
+    )
     quarantine = _quarantine(table, verdict, mapping.plant_id)
     reasons = Counter(r for r in verdict["reason"].to_list() if r is not None)
     if table.broken:
@@ -77,7 +87,8 @@ def read_extract(folder: Path, mapping: Mapping) -> Imported:
     notes = []
     if isinstance(mapping.heats.time, FileOrder):
         notes.append(
-            f"the extract has no times: heats are taken as {mapping.heats.time.spacing_min:g} min apart in the order of the file, "
+            f"the extract has no times: heats are taken as {mapping.heats.time.spacing_min:g} min "
+            "apart in the order of the file, "
             f"from {mapping.heats.time.start:%Y-%m-%d %H:%M}; only their order means something"
         )
     return Imported(
@@ -94,7 +105,8 @@ def read_extract(folder: Path, mapping: Mapping) -> Imported:
 
 
 def write_import(folder: Path, imported: Imported) -> Written:
-    """Append what the lake at `folder` does not have yet. A known treatment with other content gets the next revision."""
+    """Append what the lake at `folder` does not have yet. A known treatment with other content gets the next
+    revision."""
     heats, revised = imported.heats, 0
     if lake.exists(folder, "heats"):
         known = lake.scan(folder, "heats")[0].select(*KEY, "revision", "event_id").collect()
@@ -105,12 +117,16 @@ def write_import(folder: Path, imported: Imported) -> Written:
         now = datetime.now(UTC)
         heats = heats.with_columns(
             revision=pl.col("revision") + pl.col("known_revision").fill_null(0),
-            available_at=pl.when(pl.col("known_revision").is_null()).then("available_at").otherwise(pl.lit(now).cast(pl.Datetime("us", "UTC"))),
+            available_at=pl.when(pl.col("known_revision").is_null())
+            .then("available_at")
+            .otherwise(pl.lit(now).cast(pl.Datetime("us", "UTC"))),
         ).drop("known_revision")
     quarantine = imported.quarantine
     if lake.exists(folder, "quarantine"):
         keys = ["where", "what", "row"]
-        quarantine = quarantine.join(lake.scan(folder, "quarantine")[0].select(keys).collect(), on=keys, how="anti")
+        quarantine = quarantine.join(
+            lake.scan(folder, "quarantine")[0].select(keys).collect(), on=keys, how="anti"
+        )
     version = lake.append(folder, "heats", heats)
     lake.append(folder, "quarantine", quarantine)
     return Written(heats.height - revised, revised, quarantine.height, version)
@@ -120,12 +136,17 @@ def _require_additives(mapping: Mapping, catalogue: Catalogue) -> None:
     for where, additions in (("weighed", mapping.heats.weighed), ("decided", mapping.heats.decided)):
         unknown = [a for a in (additions.columns if additions else {}) if a not in catalogue.lots]
         if unknown:
-            hints = [f"  heats.{where}.columns.{a}: no assay for {a!r} in `additives`; {near(a, list(catalogue.lots))}" for a in unknown]
+            hints = [
+                f"  heats.{where}.columns.{a}: no assay for {a!r} in `additives`; "
+                f"{near(a, list(catalogue.lots))}"
+                for a in unknown
+            ]
             raise MappingError("\n".join(["additions without an assay", *hints]))
 
 
 def _identities(rows: pl.DataFrame, heats: pl.DataFrame, mapping: Mapping, folder: Path) -> list[pl.Series]:
-    """heat_uid from plant, heat number and (where there is one) time; event_id also from the row's content and the mapping."""
+    """heat_uid from plant, heat number and (where there is one) time; event_id also from the row's content
+    and the mapping."""
     table = mapping.additives.table
     reading = hashlib.sha256(READING_OF_ROWS.encode() + mapping.model_dump_json().encode())
     reading.update((folder / table.file).read_bytes() if table else b"")
@@ -134,8 +155,12 @@ def _identities(rows: pl.DataFrame, heats: pl.DataFrame, mapping: Mapping, folde
     # Without times a heat moves when rows are put before it; its place in the file is not its content.
     cells = rows.drop("line").select(pl.concat_str(pl.all().fill_null(""), separator="\x1f")).to_series()
     uids, events = [], []
-    for heat_no, treatment_no, moment, content in zip(heats["heat_no"], heats["treatment_no"], heats["registered_at"], cells, strict=True):
-        uid = uuid.uuid5(NAMESPACE, f"{mapping.plant_id}\x1f{heat_no}\x1f{moment.isoformat() if timed and moment else ''}")
+    for heat_no, treatment_no, moment, content in zip(
+        heats["heat_no"], heats["treatment_no"], heats["registered_at"], cells, strict=True
+    ):
+        uid = uuid.uuid5(
+            NAMESPACE, f"{mapping.plant_id}\x1f{heat_no}\x1f{moment.isoformat() if timed and moment else ''}"
+        )
         uids.append(str(uid))
         events.append(str(uuid.uuid5(uid, f"{mapping.station}\x1f{treatment_no}\x1f{seal}\x1f{content}")))
     ones = pl.Series("revision", [1] * heats.height, dtype=pl.Int32)
@@ -151,7 +176,10 @@ def _identities(rows: pl.DataFrame, heats: pl.DataFrame, mapping: Mapping, folde
 def _quarantine(table: Table, verdict: pl.DataFrame, plant_id: str) -> pl.DataFrame:
     bad = table.rows.with_columns(verdict).filter(pl.col("reason").is_not_null())
     cells = [c for c in table.rows.columns if c != "line"]
-    rows = [orjson.dumps({k: v for k, v in row.items() if v is not None}).decode() for row in bad.select(cells).iter_rows(named=True)]
+    rows = [
+        orjson.dumps({k: v for k, v in row.items() if v is not None}).decode()
+        for row in bad.select(cells).iter_rows(named=True)
+    ]
     lines, what, allowed = bad["line"].to_list(), bad["what"].to_list(), bad["allowed"].to_list()
     for line, broken in table.broken:
         rows.append(orjson.dumps(broken).decode())

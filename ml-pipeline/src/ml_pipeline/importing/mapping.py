@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from ml_pipeline.errors import MappingError
 
@@ -32,7 +41,9 @@ class Strict(BaseModel):
     def _known(cls, value: Any) -> Any:
         unknown = [key for key in value if key not in cls.model_fields] if isinstance(value, dict) else []
         if unknown:
-            raise ValueError(f"unknown key {', '.join(map(str, unknown))}; allowed: {', '.join(cls.model_fields)}")
+            raise ValueError(
+                f"unknown key {', '.join(map(str, unknown))}; allowed: {', '.join(cls.model_fields)}"
+            )
         return value
 
 
@@ -122,7 +133,11 @@ class Heats(Csv):
     grade: str
     time: Annotated[
         Annotated[FileOrder, Tag("FileOrder")] | Annotated[TimeColumn, Tag("TimeColumn")],
-        Discriminator(lambda value: "FileOrder" if "order" in (value if isinstance(value, dict) else dir(value)) else "TimeColumn"),
+        Discriminator(
+            lambda value: (
+                "FileOrder" if "order" in (value if isinstance(value, dict) else dir(value)) else "TimeColumn"
+            )
+        ),
     ]
     completed_after_min: float | str = 30.0
     treatment_no: str | None = None
@@ -184,7 +199,9 @@ class Additives(Strict):
 
     @model_validator(mode="after")
     def _priced(self) -> Self:
-        priced = (self.table and self.table.price_per_t) or any(a.price_per_t is not None for a in self.listed.values())
+        priced = (self.table and self.table.price_per_t) or any(
+            a.price_per_t is not None for a in self.listed.values()
+        )
         if priced and not self.currency:
             raise ValueError("prices need `currency`, three letters such as EUR")
         return self
@@ -262,10 +279,23 @@ def utc(moment: datetime) -> datetime:
 def near(name: str, among: list[str]) -> str:
     """Names near `name`, for an error message."""
     close = difflib.get_close_matches(name, among, n=3, cutoff=0.5)
-    return f"near names: {', '.join(close)}" if close else f"it has: {', '.join(among[:12])}" + (" ..." * (len(among) > 12))
+    return (
+        f"near names: {', '.join(close)}"
+        if close
+        else f"it has: {', '.join(among[:12])}" + (" ..." * (len(among) > 12))
+    )
 
 
-_TAGS = {"FileOrder", "TimeColumn", "str", "float", "list[str]", "constrained-list", "[key]", "function-before[_named(), Reading]"}
+_TAGS = {
+    "FileOrder",
+    "TimeColumn",
+    "str",
+    "float",
+    "list[str]",
+    "constrained-list",
+    "[key]",
+    "function-before[_named(), Reading]",
+}
 
 
 def _line(tree: yaml.Node | None, where: list[Any]) -> int:

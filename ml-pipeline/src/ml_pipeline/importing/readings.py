@@ -1,6 +1,7 @@
 """From text cells to one wide row of measurements per heat, in the product's units.
 
-Columns: heat_no, grade, treatment_no, registered_at, completed_at, steel_mass_t, temperature_c, temperature_after_c,
+Columns: heat_no, grade, treatment_no, registered_at, completed_at, steel_mass_t, temperature_c,
+temperature_after_c,
 oxygen_ppm, slag_carry_over_kg_t, and with a prefix `slag.FeO`, `feature.x`, `before.C`, `after.C` (wt %),
 `added.SiMn`, `decided.SiMn` (kg). `below.before.C` is the detection limit where the reading lies under it.
 
@@ -33,7 +34,8 @@ STUCK_READINGS = 100
 
 
 class Readings(NamedTuple):
-    """`heats` has the columns of the module's docstring; `flaws` counts the fields that became missing: (field, reason) -> rows."""
+    """`heats` has the columns of the module's docstring; `flaws` counts the fields that became missing:
+    (field, reason) -> rows."""
 
     heats: pl.DataFrame
     flaws: Counter[tuple[str, str]]
@@ -81,10 +83,16 @@ def read_heats(rows: pl.DataFrame, heats: Heats) -> Readings:
     )
     usual = after_min.filter(after_min > 0).median()
     after_min = after_min.set(after_min <= 0, None).fill_null(usual if isinstance(usual, float) else 30.0)
-    columns["completed_at"] = columns["registered_at"] + (after_min * 60).round().cast(pl.Int64).cast(pl.Duration("ms")) * 1000
-    columns["steel_mass_t"] = read.reading("steel_mass_t", heats.steel_mass, KG_PER_UNIT[heats.steel_mass.unit] / 1000, None)
+    columns["completed_at"] = (
+        columns["registered_at"] + (after_min * 60).round().cast(pl.Int64).cast(pl.Duration("ms")) * 1000
+    )
+    columns["steel_mass_t"] = read.reading(
+        "steel_mass_t", heats.steel_mass, KG_PER_UNIT[heats.steel_mass.unit] / 1000, None
+    )
     if heats.temperature_c:
-        columns["temperature_c"] = read.reading("temperature_c", heats.temperature_c, 1.0, PLAUSIBLE_TEMPERATURE_C)
+        columns["temperature_c"] = read.reading(
+            "temperature_c", heats.temperature_c, 1.0, PLAUSIBLE_TEMPERATURE_C
+        )
     if heats.temperature_after_c:
         columns["temperature_after_c"] = read.reading(
             "temperature_after_c", heats.temperature_after_c, 1.0, PLAUSIBLE_TEMPERATURE_C
@@ -117,7 +125,9 @@ def _scalar_readings(heats: Heats) -> dict[str, Reading]:
 
 
 def _slag_and_features(heats: Heats) -> dict[str, Reading]:
-    readings: dict[str, Reading] = {f"slag.{oxide}": reading for oxide, reading in heats.slag.oxides.columns.items()}
+    readings: dict[str, Reading] = {
+        f"slag.{oxide}": reading for oxide, reading in heats.slag.oxides.columns.items()
+    }
     readings |= {f"feature.{name}": reading for name, reading in heats.features.items()}
     if heats.slag.carry_over_kg_t:
         readings["slag_carry_over_kg_t"] = heats.slag.carry_over_kg_t
@@ -139,7 +149,9 @@ def parse_numbers(text: pl.Series, decimal: str) -> pl.Series:
 def parse_times(rows: pl.DataFrame, time: FileOrder | TimeColumn) -> pl.Series:
     """UTC times; what does not fit the format becomes null."""
     if isinstance(time, FileOrder):
-        since = (pl.int_range(rows.height, eager=True) * round(time.spacing_min * 60e6)).cast(pl.Duration("us"))
+        since = (pl.int_range(rows.height, eager=True) * round(time.spacing_min * 60e6)).cast(
+            pl.Duration("us")
+        )
         start = pl.Series([utc(time.start)], dtype=pl.Datetime("us", "UTC"))
         return start.new_from_index(0, rows.height) + since
     naive = rows[time.column].str.to_datetime(time.format, time_unit="us", strict=False)
@@ -148,7 +160,10 @@ def parse_times(rows: pl.DataFrame, time: FileOrder | TimeColumn) -> pl.Series:
     try:
         zoned = naive.dt.replace_time_zone(time.timezone, ambiguous="earliest", non_existent="null")
     except pl.exceptions.ComputeError:
-        raise MappingError(f"heats.time.timezone: {time.timezone!r} is no time zone; allowed: IANA names such as Europe/Berlin") from None
+        raise MappingError(
+            f"heats.time.timezone: {time.timezone!r} is no time zone; allowed: IANA names such as "
+            "Europe/Berlin"
+        ) from None
     return zoned.dt.convert_time_zone("UTC")
 
 
@@ -168,9 +183,14 @@ class _Reader:
     def reading(self, name: str, spec: Reading, scale: float, usual: tuple[float, float] | None) -> pl.Series:
         """A measurement in the product's unit; outside its plausible range, or stuck, it is missing."""
         values = self.number(name, spec.column)
-        plausible = spec.plausible or (tuple(v / scale for v in usual) if usual else None)
+        plausible = spec.plausible or ((usual[0] / scale, usual[1] / scale) if usual else None)
         if plausible:
-            values = self._drop(name, f"outside {plausible[0]:g} to {plausible[1]:g}", values, ~values.is_between(*plausible))
+            values = self._drop(
+                name,
+                f"outside {plausible[0]:g} to {plausible[1]:g}",
+                values,
+                ~values.is_between(plausible[0], plausible[1]),
+            )
         return self._unstick(name, values) * scale
 
     def chemistry(self, side: str, chemistry: Chemistry) -> dict[str, pl.Series]:
@@ -186,7 +206,10 @@ class _Reader:
         values = self.number(name, spec.column)
         if spec.plausible:
             values = self._drop(
-                name, f"outside {spec.plausible[0]:g} to {spec.plausible[1]:g}", values, ~values.is_between(*spec.plausible)
+                name,
+                f"outside {spec.plausible[0]:g} to {spec.plausible[1]:g}",
+                values,
+                ~values.is_between(*spec.plausible),
             )
         below = pl.Series([None] * values.len(), dtype=pl.Float64)
         if spec.below is not None:
@@ -210,7 +233,9 @@ class _Reader:
             total = parts[0]
             for i, part in enumerate(parts[1:], start=1):
                 if any(part.equals(earlier, null_equal=True) and part.sum() for earlier in parts[:i]):
-                    self.flaws[f"{prefix}.{additive}", f"column {_several(columns)[i]} repeats another: counted once"] += part.len()
+                    self.flaws[
+                        f"{prefix}.{additive}", f"column {_several(columns)[i]} repeats another: counted once"
+                    ] += part.len()
                 else:
                     total = total + part
             sums[f"{prefix}.{additive}"] = total
@@ -223,7 +248,9 @@ class _Reader:
 
     def _unstick(self, name: str, values: pl.Series) -> pl.Series:
         frame = values.to_frame("value").with_columns(run=pl.col("value").rle_id())
-        stuck = frame.select((pl.len().over("run") >= STUCK_READINGS) & pl.col("value").is_not_null()).to_series()
+        stuck = frame.select(
+            (pl.len().over("run") >= STUCK_READINGS) & pl.col("value").is_not_null()
+        ).to_series()
         return self._drop(name, f"stuck: {STUCK_READINGS} or more equal readings in a row", values, stuck)
 
     def _count(self, name: str, reason: str, bad: pl.Series) -> None:

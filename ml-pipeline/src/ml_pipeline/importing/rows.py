@@ -8,7 +8,9 @@ import polars as pl
 from ml_pipeline.importing.catalogue import Catalogue, breakpoints, in_force
 from ml_pipeline.importing.mapping import Window
 
-WINDOW = pl.Struct({"element": pl.String, "min_pct": pl.Float64, "aim_pct": pl.Float64, "max_pct": pl.Float64})
+WINDOW = pl.Struct(
+    {"element": pl.String, "min_pct": pl.Float64, "aim_pct": pl.Float64, "max_pct": pl.Float64}
+)
 ASSAY = pl.Struct({"element": pl.String, "pct": pl.Float64})
 ADDITIVE = pl.Struct(
     {
@@ -42,14 +44,21 @@ def given_pct(heats: pl.DataFrame, catalogue: Catalogue, version: pl.Series) -> 
         for name, of_one in catalogue.lots.items():
             if f"added.{name}" not in heats.columns or not any(element in lot.values.assay for lot in of_one):
                 continue
-            pct = pl.Series([in_force(of_one, m).values.assay.get(element, 0.0) for m in changes], dtype=pl.Float64)
+            pct = pl.Series(
+                [in_force(of_one, m).values.assay.get(element, 0.0) for m in changes], dtype=pl.Float64
+            )
             total = total + heats[f"added.{name}"].fill_null(0.0) * pct.gather(version)
         sums[element] = total / (heats["steel_mass_t"] * 1000)
     return sums
 
 
 def lake_rows(
-    heats: pl.DataFrame, catalogue: Catalogue, windows: dict[str, dict[str, Window]], plant_id: str, station: str, schema: pl.Schema
+    heats: pl.DataFrame,
+    catalogue: Catalogue,
+    windows: dict[str, dict[str, Window]],
+    plant_id: str,
+    station: str,
+    schema: pl.Schema,
 ) -> pl.DataFrame:
     """Rows with exactly the columns of `schema` (the lake's contract).
 
@@ -65,7 +74,15 @@ def lake_rows(
         station=pl.lit(station),
         windows=_window_column(heats["grade"], windows),
         slag=_analyses(heats, "slag.", "oxide"),
-        features=_records({c.removeprefix("feature."): pl.struct(name=pl.lit(c.removeprefix("feature.")), value=c) for c in heats.columns if c.startswith("feature.")}, pl.Struct({"name": pl.String, "value": pl.Float64}), "value"),
+        features=_records(
+            {
+                c.removeprefix("feature."): pl.struct(name=pl.lit(c.removeprefix("feature.")), value=c)
+                for c in heats.columns
+                if c.startswith("feature.")
+            },
+            pl.Struct({"name": pl.String, "value": pl.Float64}),
+            "value",
+        ),
         chemistry=_analyses(heats, "before.", "element"),
         additives=per_version.gather(version),
         currency=pl.lit(catalogue.currency, dtype=pl.String),
@@ -76,7 +93,8 @@ def lake_rows(
     )
     empty = {n: d for n, d in schema.items() if n not in built.columns}
     return built.with_columns(
-        (pl.lit([], dtype=d) if isinstance(d, pl.List) else pl.lit(None, dtype=d)).alias(n) for n, d in empty.items()
+        (pl.lit([], dtype=d) if isinstance(d, pl.List) else pl.lit(None, dtype=d)).alias(n)
+        for n, d in empty.items()
     ).select(pl.col(n).cast(d) for n, d in schema.items())
 
 
@@ -119,7 +137,9 @@ def _cost(heats: pl.DataFrame, catalogue: Catalogue, version: pl.Series) -> pl.S
         if f"added.{name}" not in heats.columns:
             continue
         kg = heats[f"added.{name}"]
-        price = pl.Series([in_force(of_one, m).values.price_per_t for m in changes], dtype=pl.Float64).gather(version)
+        price = pl.Series([in_force(of_one, m).values.price_per_t for m in changes], dtype=pl.Float64).gather(
+            version
+        )
         total = total + (kg * price / 1000).set(kg == 0, 0.0)
     return total
 
@@ -127,7 +147,11 @@ def _cost(heats: pl.DataFrame, catalogue: Catalogue, version: pl.Series) -> pl.S
 def _window_column(grades: pl.Series, windows: dict[str, dict[str, Window]]) -> pl.Series:
     names = grades.unique().to_list()
     records = [
-        [{"element": e, "min_pct": w.min, "aim_pct": w.aim, "max_pct": w.max} for e, w in windows.get(g, {}).items()] for g in names
+        [
+            {"element": e, "min_pct": w.min, "aim_pct": w.aim, "max_pct": w.max}
+            for e, w in windows.get(g, {}).items()
+        ]
+        for g in names
     ]
     table = pl.DataFrame({"grade": names, "windows": pl.Series(records, dtype=pl.List(WINDOW))})
     return grades.to_frame("grade").join(table, on="grade", how="left", maintain_order="left")["windows"]
@@ -137,8 +161,16 @@ def _analyses(heats: pl.DataFrame, prefix: str, key: str) -> pl.Expr:
     """List of {key, pct, below_pct}; what was not measured is left out."""
     records = {}
     for column in (c for c in heats.columns if c.startswith(prefix)):
-        below = pl.col(f"below.{column}") if f"below.{column}" in heats.columns else pl.lit(None, dtype=pl.Float64)
-        records[column] = pl.struct(pl.lit(column.removeprefix(prefix)).alias(key), pl.col(column).alias("pct"), below.alias("below_pct"))
+        below = (
+            pl.col(f"below.{column}")
+            if f"below.{column}" in heats.columns
+            else pl.lit(None, dtype=pl.Float64)
+        )
+        records[column] = pl.struct(
+            pl.lit(column.removeprefix(prefix)).alias(key),
+            pl.col(column).alias("pct"),
+            below.alias("below_pct"),
+        )
     dtype = pl.Struct({key: pl.String, "pct": pl.Float64, "below_pct": pl.Float64})
     return _records(records, dtype, "pct", "below_pct")
 
@@ -154,13 +186,17 @@ def _records(records: dict[str, pl.Expr], dtype: pl.Struct, *values: str) -> pl.
 def _additions(heats: pl.DataFrame, prefix: str, lots: dict[str, pl.Series]) -> pl.Expr:
     dtype = pl.Struct({"additive": pl.String, "lot": pl.String, "added_kg": pl.Float64})
     records = {
-        c: pl.struct(additive=pl.lit(c.removeprefix(prefix)), lot=lots[c.removeprefix(prefix)], added_kg=pl.col(c)).cast(dtype)
+        c: pl.struct(
+            additive=pl.lit(c.removeprefix(prefix)), lot=lots[c.removeprefix(prefix)], added_kg=pl.col(c)
+        ).cast(dtype)
         for c in heats.columns
         if c.startswith(prefix)
     }
     if not records:
         return pl.lit([], dtype=pl.List(dtype))
-    return pl.concat_list(list(records.values())).list.eval(pl.element().filter(pl.element().struct.field("added_kg") > 0))
+    return pl.concat_list(list(records.values())).list.eval(
+        pl.element().filter(pl.element().struct.field("added_kg") > 0)
+    )
 
 
 def _weighed(heats: pl.DataFrame, lots: dict[str, pl.Series]) -> pl.Expr:
@@ -179,7 +215,12 @@ def _weighed(heats: pl.DataFrame, lots: dict[str, pl.Series]) -> pl.Expr:
         name = column.removeprefix("added.")
         records.append(
             pl.struct(
-                addition_id=pl.lit(name), revision=pl.lit(1), additive=pl.lit(name), lot=lots[name], added_kg=column, weighed_at="registered_at"
+                addition_id=pl.lit(name),
+                revision=pl.lit(1),
+                additive=pl.lit(name),
+                lot=lots[name],
+                added_kg=column,
+                weighed_at="registered_at",
             ).cast(dtype)
         )
     return pl.concat_list(records).list.eval(pl.element().filter(pl.element().struct.field("added_kg") > 0))

@@ -11,17 +11,20 @@ import polars as pl
 MASS_RANGE = (0.6, 1.6)
 """Ladles of one plant are filled alike; multiples of the median mass."""
 BALANCED = {"C", "Si", "Mn", "Cr", "V", "Ni", "Mo", "Nb", "Cu", "Co", "W"}
-"""Elements that mostly stay in the steel; others (Al, Ti, Ca, S, N ...) are lost or picked up as the slag and air will have it."""
+"""Elements that mostly stay in the steel; others (Al, Ti, Ca, S, N ...) are lost or picked up as the slag
+and air will have it."""
 RECOVERY_MOST = 1.3
 MAIN_SOURCE = 0.05
 """Additions that usually hold less than this share of the final content say nothing about the balance."""
 SLACK_OF_MEDIAN = 0.3
-"""What may be found beyond what was added: this share of the usual final content (first chemistry not measured, slag, scale)."""
+"""What may be found beyond what was added: this share of the usual final content (first chemistry not
+measured, slag, scale)."""
 LEAST_OF_USUAL = 0.6
 SLACK_OF_LEAST = 0.1
 """The least: this share of the plant's usual recovery, less this share of the usual final content."""
 SOURCES = (0.25, 1.75)
-"""Multiples of what a grade usually gets, where it always gets about the same, outside which an addition is wrong."""
+"""Multiples of what a grade usually gets, where it always gets about the same, outside which an addition is
+wrong."""
 
 
 class Rule(NamedTuple):
@@ -36,7 +39,8 @@ class Rule(NamedTuple):
 def judge(heats: pl.DataFrame, given_pct: dict[str, pl.Series]) -> pl.DataFrame:
     """Return one row per heat: `reason`, `what`, `allowed`; all null where nothing is wrong.
 
-    `heats` has the columns of `readings` and `heat_uid`, `content`; `given_pct`: element -> wt % that the additions hold.
+    `heats` has the columns of `readings` and `heat_uid`, `content`; `given_pct`: element -> wt % that the
+    additions hold.
     """
     frame = heats.with_columns(pl.Series(f"given.{e}", s) for e, s in given_pct.items())
     none = pl.lit(None, dtype=pl.String)
@@ -59,23 +63,63 @@ def _rules(frame: pl.DataFrame, elements: list[str]) -> Iterator[Rule]:
     empty = pl.all_horizontal(pl.col([*finals, *firsts, "steel_mass_t"]).is_null())
     yield _rule("empty row", empty, "neither mass nor chemistry nor result", "a measured heat")
     for column in ("heat_no", "grade"):
-        yield _rule(f"no {column}", pl.col(column).is_null(), f"{column} is empty", "the plant's own name, 1 to 64 characters")
-        yield _rule(f"long {column}", pl.col(column).str.len_chars() > 64, f"{column} is too long", "1 to 64 characters")
-    yield _rule("no time", pl.col("registered_at").is_null(), "the time cannot be read", "a time of the mapping's format")
-    yield _rule("treatment_no", pl.col("treatment_no").is_null() | (pl.col("treatment_no") < 1), "treatment_no cannot be read", "1, 2, 3 ...")
+        yield _rule(
+            f"no {column}",
+            pl.col(column).is_null(),
+            f"{column} is empty",
+            "the plant's own name, 1 to 64 characters",
+        )
+        yield _rule(
+            f"long {column}",
+            pl.col(column).str.len_chars() > 64,
+            f"{column} is too long",
+            "1 to 64 characters",
+        )
+    yield _rule(
+        "no time",
+        pl.col("registered_at").is_null(),
+        "the time cannot be read",
+        "a time of the mapping's format",
+    )
+    yield _rule(
+        "treatment_no",
+        pl.col("treatment_no").is_null() | (pl.col("treatment_no") < 1),
+        "treatment_no cannot be read",
+        "1, 2, 3 ...",
+    )
 
     copies = pl.len().over("heat_uid", "treatment_no")
     contents = pl.col("content").n_unique().over("heat_uid", "treatment_no")
     first = pl.int_range(pl.len()).over("heat_uid", "treatment_no") == 0
-    yield _rule("duplicate heat, different content", (copies > 1) & (contents > 1), "the heat is there again with other values", "one row per heat: which is right cannot be told")
-    yield _rule("duplicate heat, same content", (copies > 1) & ~first, "the same row is there again", "one row per heat; the first was taken")
+    yield _rule(
+        "duplicate heat, different content",
+        (copies > 1) & (contents > 1),
+        "the heat is there again with other values",
+        "one row per heat: which is right cannot be told",
+    )
+    yield _rule(
+        "duplicate heat, same content",
+        (copies > 1) & ~first,
+        "the same row is there again",
+        "one row per heat; the first was taken",
+    )
 
-    yield _rule("mass missing", mass.is_null() | (mass <= 0), "steel mass is missing or not positive", "a mass in tonnes above 0")
+    yield _rule(
+        "mass missing",
+        mass.is_null() | (mass <= 0),
+        "steel mass is missing or not positive",
+        "a mass in tonnes above 0",
+    )
     usual = frame["steel_mass_t"].median()
     if isinstance(usual, float):
         low, high = (round(share * usual, 1) for share in MASS_RANGE)
         said = pl.format("steel mass {} t is out of this plant's range", mass.round(2))
-        yield Rule("mass implausible", ~mass.is_between(low, high), said, f"{low:g} to {high:g} t, from the median {usual:g} t")
+        yield Rule(
+            "mass implausible",
+            ~mass.is_between(low, high),
+            said,
+            f"{low:g} to {high:g} t, from the median {usual:g} t",
+        )
 
     for column in [*finals, *firsts]:
         said = pl.format(f"{column} is {{}} wt %", pl.col(column).round(4))
@@ -83,10 +127,22 @@ def _rules(frame: pl.DataFrame, elements: list[str]) -> Iterator[Rule]:
     for column in added:
         said = pl.format(f"{column} is {{}} kg", pl.col(column))
         yield Rule("negative addition", pl.col(column) < 0, said, "0 kg or more")
-        yield _rule("addition unknown", pl.col(column).is_null(), f"kilograms of {column.removeprefix('added.')} are unknown or no number", "a number; an empty cell only where the mapping says it means zero")
+        yield _rule(
+            "addition unknown",
+            pl.col(column).is_null(),
+            f"kilograms of {column.removeprefix('added.')} are unknown or no number",
+            "a number; an empty cell only where the mapping says it means zero",
+        )
         heavy = pl.col(column) > mass * 1000 * 0.2
-        yield Rule("addition implausible", heavy, said, "less than a fifth of the steel mass: is the unit right?")
-    yield _rule("no result", pl.all_horizontal(pl.col([*finals, *final_limits]).is_null()), "the final chemistry is missing entirely", "at least one final element")
+        yield Rule(
+            "addition implausible", heavy, said, "less than a fifth of the steel mass: is the unit right?"
+        )
+    yield _rule(
+        "no result",
+        pl.all_horizontal(pl.col([*finals, *final_limits]).is_null()),
+        "the final chemistry is missing entirely",
+        "at least one final element",
+    )
     for element in elements:
         yield from _balance(frame, element)
 
@@ -97,9 +153,15 @@ def _balance(frame: pl.DataFrame, element: str) -> Iterator[Rule]:
         return
     given = pl.col(f"given.{element}")
     grade_usual = given.median().over("grade")
-    tight = (given.quantile(0.05).over("grade") > 0.5 * grade_usual) & (given.quantile(0.95).over("grade") < 1.5 * grade_usual)
+    tight = (given.quantile(0.05).over("grade") > 0.5 * grade_usual) & (
+        given.quantile(0.95).over("grade") < 1.5 * grade_usual
+    )
     unseen = pl.col(f"after.{element}").is_null()
-    said = pl.format(f"the weighed additions hold {{}} wt % {element}, this grade's usually {{}}", given.round(3), grade_usual.round(3))
+    said = pl.format(
+        f"the weighed additions hold {{}} wt % {element}, this grade's usually {{}}",
+        given.round(3),
+        grade_usual.round(3),
+    )
     least, most = SOURCES
     yield Rule(
         f"no or double source of {element}",
@@ -110,15 +172,32 @@ def _balance(frame: pl.DataFrame, element: str) -> Iterator[Rule]:
     usual = frame[f"after.{element}"].median()
     first_usual = frame[f"before.{element}"].median() if f"before.{element}" in frame.columns else None
     usual_given = frame[f"given.{element}"].median()
-    if not isinstance(usual, float) or not isinstance(usual_given, float) or usual_given < MAIN_SOURCE * usual:
+    if (
+        not isinstance(usual, float)
+        or not isinstance(usual_given, float)
+        or usual_given < MAIN_SOURCE * usual
+    ):
         return
     slack = SLACK_OF_MEDIAN * usual
-    first = pl.col(f"before.{element}") if f"before.{element}" in frame.columns else pl.lit(None, dtype=pl.Float64)
-    increment = pl.col(f"after.{element}") - first.fill_null(first_usual if isinstance(first_usual, float) else 0.0)
+    first = (
+        pl.col(f"before.{element}")
+        if f"before.{element}" in frame.columns
+        else pl.lit(None, dtype=pl.Float64)
+    )
+    increment = pl.col(f"after.{element}") - first.fill_null(
+        first_usual if isinstance(first_usual, float) else 0.0
+    )
     share = frame.select((increment / given).filter(given > 0.5 * usual_given).median()).item()
     least_share = round(LEAST_OF_USUAL * min(share if isinstance(share, float) else 0.5, 1.0), 3)
-    said = pl.format(f"{element} rose by {{}} wt %, the weighed additions hold {{}}", increment.round(3), given.round(3))
-    yield Rule(f"impossible balance of {element}", increment > RECOVERY_MOST * given + slack, said, f"at most {RECOVERY_MOST:g} x what was added + {slack:.3g} wt %")
+    said = pl.format(
+        f"{element} rose by {{}} wt %, the weighed additions hold {{}}", increment.round(3), given.round(3)
+    )
+    yield Rule(
+        f"impossible balance of {element}",
+        increment > RECOVERY_MOST * given + slack,
+        said,
+        f"at most {RECOVERY_MOST:g} x what was added + {slack:.3g} wt %",
+    )
     yield Rule(
         f"impossible balance of {element}",
         increment < least_share * given - SLACK_OF_LEAST * usual,

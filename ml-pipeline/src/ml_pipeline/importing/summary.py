@@ -8,16 +8,25 @@ def summary(mapping: Mapping, imported: Imported, written: Written) -> str:
     """Text for a person: counts by reason, doubtful fields, additives, windows."""
     heats = imported.heats
     lines = [
-        f"{mapping.plant_id} / {mapping.station}: {imported.read} rows read, {heats.height} heats taken, {imported.quarantine.height} rows in quarantine",
-        f"lake: {written.new} heats new, {written.revised} revised, {heats.height - written.new - written.revised} known already; "
+        f"{mapping.plant_id} / {mapping.station}: {imported.read} rows read, {heats.height} heats "
+        f"taken, {imported.quarantine.height} rows in quarantine",
+        f"lake: {written.new} heats new, {written.revised} revised, "
+        f"{heats.height - written.new - written.revised} known already; "
         f"{written.quarantined} rows newly quarantined; heats table at version {written.version}",
     ]
-    lines += _part("rows in quarantine, by reason", [f"{n:6d}  {reason}" for reason, n in imported.reasons.most_common()])
+    lines += _part(
+        "rows in quarantine, by reason", [f"{n:6d}  {reason}" for reason, n in imported.reasons.most_common()]
+    )
     flaws = [f"{n:6d}  {field}: {reason}" for (field, reason), n in imported.flaws.most_common()]
     lines += _part("readings taken as missing or below detection (their rows stay)", flaws)
     lines += _part("additives", [f"{name}: {note}" for name, note in imported.additives])
-    lines += _part("windows derived from the grade's own results", [f"{grade} ({n} heats)" for grade, n in imported.derived_windows.items()])
-    lines += _part("grades without windows", [f"{grade} ({n} heats)" for grade, n in imported.without_windows.items()])
+    lines += _part(
+        "windows derived from the grade's own results",
+        [f"{grade} ({n} heats)" for grade, n in imported.derived_windows.items()],
+    )
+    lines += _part(
+        "grades without windows", [f"{grade} ({n} heats)" for grade, n in imported.without_windows.items()]
+    )
     lines += _part("note", imported.notes)
     return "\n".join(lines)
 

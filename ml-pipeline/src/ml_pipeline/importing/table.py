@@ -12,7 +12,8 @@ from ml_pipeline.importing.mapping import Csv, near
 
 
 class Table(NamedTuple):
-    """`rows`: text columns by header name and `line`, the line in the file. `broken`: rows with another number of cells."""
+    """`rows`: text columns by header name and `line`, the line in the file. `broken`: rows with another
+    number of cells."""
 
     name: str
     rows: pl.DataFrame
@@ -29,18 +30,28 @@ def read_table(folder: Path, source: Csv) -> Table:
         text = path.read_bytes().decode(source.encoding.replace("utf-8", "utf-8-sig"))
     except FileNotFoundError:
         there = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
-        raise MappingError(f"{path}: no such file; {near(source.file, there) if there else 'the folder is empty or missing'}") from None
+        raise MappingError(
+            f"{path}: no such file; {near(source.file, there) if there else 'the folder is empty or missing'}"
+        ) from None
     except LookupError:
-        raise MappingError(f"encoding {source.encoding!r} is not known; allowed: Python's names, such as utf-8, cp1251, gb18030") from None
+        raise MappingError(
+            f"encoding {source.encoding!r} is not known; allowed: Python's names, such as utf-8, "
+            "cp1251, gb18030"
+        ) from None
     except UnicodeDecodeError as error:
-        raise MappingError(f"{path}: byte {error.start} is not {source.encoding}; name the file's `encoding` in the mapping") from None
+        raise MappingError(
+            f"{path}: byte {error.start} is not {source.encoding}; name the file's `encoding` in the mapping"
+        ) from None
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=source.delimiter)
     header = [name.strip() for name in next(reader, [])]
     if not any(header):
         raise MappingError(f"{path}: no header row; the first line must name the columns")
     twice = sorted({name for name in header if header.count(name) > 1 and name})
     if twice:
-        raise MappingError(f"{path}: the header names {', '.join(twice)} twice; which one is meant cannot be told: rename one")
+        raise MappingError(
+            f"{path}: the header names {', '.join(twice)} twice; which one is meant cannot be told: "
+            "rename one"
+        )
     lines, broken, good = [], [], io.StringIO()
     writer = csv.writer(good)
     for cells in reader:
@@ -59,7 +70,8 @@ def read_table(folder: Path, source: Csv) -> Table:
 
 
 def require_columns(table: Table, wanted: dict[str, str]) -> None:
-    """Raise MappingError for every column the mapping names (`wanted`: where in the mapping -> column) and the file lacks."""
+    """Raise MappingError for every column the mapping names (`wanted`: where in the mapping -> column) and
+    the file lacks."""
     header = [name for name in table.rows.columns if name != "line"]
     missing = [
         f"  {where}: {table.name} has no column {column!r}; {near(column, header)}"
@@ -67,4 +79,6 @@ def require_columns(table: Table, wanted: dict[str, str]) -> None:
         if column not in header
     ]
     if missing:
-        raise MappingError("\n".join([f"{len(missing)} columns of the mapping are not in the extract", *missing]))
+        raise MappingError(
+            "\n".join([f"{len(missing)} columns of the mapping are not in the extract", *missing])
+        )

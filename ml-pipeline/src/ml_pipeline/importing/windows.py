@@ -1,4 +1,5 @@
-"""Grade windows: those of the mapping, and for other grades quantiles of their own results, labelled as derived."""
+"""Grade windows: those of the mapping, and for other grades quantiles of their own results, labelled as
+derived."""
 
 from typing import NamedTuple
 
@@ -8,14 +9,16 @@ from ml_pipeline.importing.mapping import Grades, Window
 
 
 class GradeWindows(NamedTuple):
-    """`windows`: grade -> element -> window; `derived`: grades whose windows are quantiles of their results -> heats used."""
+    """`windows`: grade -> element -> window; `derived`: grades whose windows are quantiles of their results
+    -> heats used."""
 
     windows: dict[str, dict[str, Window]]
     derived: dict[str, int]
 
 
 def grade_windows(heats: pl.DataFrame, grades: Grades) -> GradeWindows:
-    """Windows of every grade in `heats` (columns `grade`, `after.<element>`); a grade with too few results has none."""
+    """Windows of every grade in `heats` (columns `grade`, `after.<element>`); a grade with too few results
+    has none."""
     windows = {grade: dict(elements) for grade, elements in grades.windows.items()}
     derived: dict[str, int] = {}
     spec = grades.derived
@@ -24,7 +27,11 @@ def grade_windows(heats: pl.DataFrame, grades: Grades) -> GradeWindows:
             continue
         found = {}
         for element in spec.elements:
-            results = of_grade[f"after.{element}"].drop_nulls() if f"after.{element}" in heats.columns else pl.Series()
+            results = (
+                of_grade[f"after.{element}"].drop_nulls()
+                if f"after.{element}" in heats.columns
+                else pl.Series()
+            )
             if results.len() < spec.min_heats:
                 continue
             low, aim, high = (round(float(results.quantile(q, "linear") or 0.0), 4) for q in spec.quantiles)

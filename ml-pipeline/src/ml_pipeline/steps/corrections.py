@@ -34,8 +34,11 @@ class Correction(NamedTuple):
     cap: float
 
 
-def recovery_correction(residual: Vector, added_pct: Vector, matrix: NDArray[np.float64], cap: float, seed: int) -> Correction:
-    """Trees g with residual ~ added x g(state), weighted by added squared: a heat without additions says nothing of recovery."""
+def recovery_correction(
+    residual: Vector, added_pct: Vector, matrix: NDArray[np.float64], cap: float, seed: int
+) -> Correction:
+    """Trees g with residual ~ added x g(state), weighted by added squared: a heat without additions says
+    nothing of recovery."""
     some = added_pct > 0.05 * np.max(added_pct, initial=1e-9)
     return _trees(residual[some] / added_pct[some], added_pct[some] ** 2, matrix[some], cap, seed)
 
@@ -46,7 +49,8 @@ def offset_correction(residual: Vector, matrix: NDArray[np.float64], cap_pct: fl
 
 
 def improves(before: Vector, after: Vector) -> bool:
-    """Whether corrections make later heats' absolute error smaller by more than chance: 1 % and a paired t of 2."""
+    """Whether corrections make later heats' absolute error smaller by more than chance: 1 % and a paired t
+    of 2."""
     gain = np.abs(before) - np.abs(after)
     error = np.std(gain) / np.sqrt(max(len(gain), 1))
     return bool(

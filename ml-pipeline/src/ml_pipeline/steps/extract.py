@@ -21,11 +21,14 @@ class Extract(NamedTuple):
 
 
 def extract(lake_folder: Path, artifacts: Path, version: int | None = None) -> Extract:
-    """Take the rows in force (highest revision of each treatment) and write them as content-addressed Parquet."""
+    """Take the rows in force (highest revision of each treatment) and write them as content-addressed
+    Parquet."""
     rows, at = lake.scan(lake_folder, "heats", version)
     heats = in_force(rows.collect())
     if heats.is_empty():
-        raise ExtractError(f"{lake_folder}/heats at version {at} has no heats; import an extract first, or let heats come in")
+        raise ExtractError(
+            f"{lake_folder}/heats at version {at} has no heats; import an extract first, or let heats come in"
+        )
     buffer = io.BytesIO()
     heats.write_parquet(buffer, compression="zstd")
     content = buffer.getvalue()
@@ -40,7 +43,8 @@ def extract(lake_folder: Path, artifacts: Path, version: int | None = None) -> E
 
 
 def in_force(rows: pl.DataFrame) -> pl.DataFrame:
-    """The latest revision of each treatment, oldest first, in an order that doesn't depend on the lake's files."""
+    """The latest revision of each treatment, oldest first, in an order that doesn't depend on the lake's
+    files."""
     key = ["plant_id", "heat_uid", "station", "treatment_no"]
     return (
         rows.sort("revision", "available_at", "event_id")

@@ -1,4 +1,5 @@
-"""What a model predicts for many prepared heats at once: the equations of `model_service.parameters`, column-wise.
+"""What a model predicts for many prepared heats at once: the equations of `model_service.parameters`,
+column-wise.
 
 The Model Service evaluates one heat at a time; a test holds both to the same numbers.
 """
@@ -9,9 +10,8 @@ from typing import NamedTuple
 import lightgbm
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
-
 from model_service.parameters import ElementModel, SlowState, StationModel
+from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 RECENT_HEATS = 30
@@ -21,7 +21,8 @@ GROSS_ERROR_SD = 6.0
 class Terms(NamedTuple):
     """One element of prepared heats, wt %: nan where not measured.
 
-    `first_sd_pct` is what the first analysis is not known by; `diluted_pct` what the additions' metal takes away.
+    `first_sd_pct` is what the first analysis is not known by; `diluted_pct` what the additions' metal takes
+    away.
     """
 
     first_pct: Vector
@@ -32,7 +33,8 @@ class Terms(NamedTuple):
 
 
 class Outcomes(NamedTuple):
-    """Predictions for what was added, wt %: `base_pct` without the slow state, `predicted_pct` with it; nan where unknown."""
+    """Predictions for what was added, wt %: `base_pct` without the slow state, `predicted_pct` with it; nan
+    where unknown."""
 
     base_pct: Vector
     predicted_pct: Vector
@@ -43,7 +45,8 @@ class Outcomes(NamedTuple):
 
 
 def terms(station: StationModel, element: str, model: ElementModel, heats: pl.DataFrame) -> Terms:
-    """First, final and added wt % with the mass believed as the model believes it, and the usual first analysis where none is."""
+    """First, final and added wt % with the mass believed as the model believes it, and the usual first
+    analysis where none is."""
     mass = station.steel_mass_t
     believed = mass.nominal + mass.trust * (column(heats, "steel_mass_t") - mass.nominal)
     first, first_sd = column(heats, f"first.{element}"), np.nan_to_num(column(heats, f"first_sd.{element}"))
@@ -63,14 +66,18 @@ def terms(station: StationModel, element: str, model: ElementModel, heats: pl.Da
 
 
 def feature_matrix(station: StationModel, heats: pl.DataFrame) -> NDArray[np.float64]:
-    """Heats x features: the default where missing, never outside the training range (as `model_service.state`)."""
+    """Heats x features: the default where missing, never outside the training range (as
+    `model_service.state`)."""
     if not station.features:
         return np.zeros((heats.height, 0))
     columns = []
     for feature in station.features:
         values = column(heats, f"f.{feature.name}")
-        columns.append(np.where(np.isnan(values), feature.default, np.clip(values, feature.low, feature.high)))
-    return np.column_stack(columns)
+        columns.append(
+            np.where(np.isnan(values), feature.default, np.clip(values, feature.low, feature.high))
+        )
+    matrix: NDArray[np.float64] = np.column_stack(columns)
+    return matrix
 
 
 def tree_outputs(text: str | None, cap: float, matrix: NDArray[np.float64]) -> Vector:
@@ -78,13 +85,21 @@ def tree_outputs(text: str | None, cap: float, matrix: NDArray[np.float64]) -> V
     if text is None:
         return np.zeros(len(matrix))
     booster = lightgbm.Booster(model_str=text)
-    return np.clip(np.asarray(booster.predict(matrix, num_threads=1), dtype=float), -cap, cap)
+    raw = np.asarray(booster.predict(matrix, num_threads=1), dtype=np.float64)
+    capped: Vector = np.clip(raw, -cap, cap)
+    return capped
 
 
 def predict(
-    station: StationModel, element: str, trees: Mapping[str, str], heats: pl.DataFrame, *, lags: NDArray[np.intp] | None = None
+    station: StationModel,
+    element: str,
+    trees: Mapping[str, str],
+    heats: pl.DataFrame,
+    *,
+    lags: NDArray[np.intp] | None = None,
 ) -> Outcomes:
-    """Predict one element of every heat; `heats` are all of the station, in any order, so that the slow state has its past."""
+    """Predict one element of every heat; `heats` are all of the station, in any order, so that the slow
+    state has its past."""
     model = station.elements[element]
     known = terms(station, element, model, heats)
     matrix = feature_matrix(station, heats)
@@ -93,22 +108,32 @@ def predict(
     for i, feature in enumerate(station.features):
         recovery = recovery + model.recovery_slopes.get(feature.name, 0.0) * (matrix[:, i] - feature.default)
         offset = offset + model.offset_slopes.get(feature.name, 0.0) * (matrix[:, i] - feature.default)
-    recovery = np.maximum(recovery + tree_outputs(trees.get(model.recovery_tree or ""), model.recovery_cap, matrix), 0.0)
+    recovery = np.maximum(
+        recovery + tree_outputs(trees.get(model.recovery_tree or ""), model.recovery_cap, matrix), 0.0
+    )
     offset = offset + tree_outputs(trees.get(model.offset_tree or ""), model.offset_cap_pct, matrix)
     base = known.first_pct + recovery * known.added_pct - known.diluted_pct + offset
     sd = np.sqrt(model.noise_sd_pct**2 + (model.recovery_sd * known.added_pct) ** 2 + known.first_sd_pct**2)
     lags = lagged(heats) if lags is None else lags
-    correction = slow_correction(known.final_pct - base, lags, model.slow_state)
+    mass, allowed = column(heats, "steel_mass_t"), station.steel_mass_t
+    residual = np.where((mass >= allowed.low) & (mass <= allowed.high), known.final_pct - base, np.nan)
+    correction = slow_correction(residual, lags, model.slow_state)
     return Outcomes(base, base + correction, sd, known.final_pct, known.added_pct, recovery)
 
 
 def lagged(heats: pl.DataFrame) -> NDArray[np.intp]:
-    """Heats x 30: row numbers of the plant's last heats that were complete when each was registered, newest first; -1 for none."""
+    """Heats x 30: row numbers of the plant's last heats that were complete when each was registered, newest
+    first; -1 for none."""
     result = np.full((heats.height, RECENT_HEATS), -1, dtype=np.intp)
     rows = heats.select("plant_id", "completed_at", "registered_at").with_row_index("row")
     for _, plant in rows.group_by("plant_id", maintain_order=True):
         done = plant.sort("completed_at", maintain_order=True)
-        position = done["completed_at"].search_sorted(plant["registered_at"], side="right").to_numpy().astype(np.intp)
+        position = (
+            done["completed_at"]
+            .search_sorted(plant["registered_at"], side="right")
+            .to_numpy()
+            .astype(np.intp)
+        )
         order, target = done["row"].to_numpy().astype(np.intp), plant["row"].to_numpy().astype(np.intp)
         for age in range(RECENT_HEATS):
             at = position - 1 - age
@@ -130,9 +155,12 @@ def slow_correction(residual: Vector, lags: NDArray[np.intp], settings: SlowStat
     middle[enough] = np.nanmedian(past[enough], axis=1)
     used = ~np.isnan(past) & (np.abs(past - middle[:, None]) <= GROSS_ERROR_SD * sd)
     weight = np.where(used, 0.5 ** (np.arange(lags.shape[1]) / settings.half_life_heats), 0.0)
-    total = np.sum(weight * np.clip(np.nan_to_num(past), -settings.clip_sd * sd, settings.clip_sd * sd), axis=1)
+    total = np.sum(
+        weight * np.clip(np.nan_to_num(past), -settings.clip_sd * sd, settings.clip_sd * sd), axis=1
+    )
     weights = settings.prior_heats + np.sum(weight, axis=1)
-    return np.divide(total, weights, out=np.zeros_like(total), where=weights > 0)
+    mean: Vector = np.divide(total, weights, out=np.zeros_like(total), where=weights > 0)
+    return mean
 
 
 def column(heats: pl.DataFrame, name: str) -> Vector:

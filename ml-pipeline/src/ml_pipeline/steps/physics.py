@@ -1,29 +1,35 @@
-"""The physical layer of one element: increment = recovery x added + offset + slopes of the state, with informative priors.
+"""The physical layer of one element: increment = recovery x added + offset + slopes of the state, with
+informative priors.
 
-The increment, not the final chemistry, is fitted: operators close the loop, so the final value hardly depends on what
+The increment, not the final chemistry, is fitted: operators close the loop, so the final value hardly
+depends on what
 was added (METALLURGY A1). Priors are the literature's; heats that don't fit get less weight (Huber).
 """
 
 from typing import NamedTuple
 
 import numpy as np
+from model_service.parameters import ElementModel
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 from sklearn.linear_model import Ridge
 
 from ml_pipeline.steps.outcome import Terms, Vector
-from model_service.parameters import ElementModel
 
 HUBER = 1.345
 ROUNDS = 12
 OFFSET_PRIOR_SD = 2.0
 """Of the prior noise, where additions vary enough to tell an offset from a recovery."""
 ADDED_ERROR = 0.1
-"""Relative sd of what is not known of an addition: mass, assay, weighing, and what operators see and the record does not.
-Where additions vary hardly more than that, the slope within heats is the operators', not the steel's, and the level decides."""
+"""Relative sd of what is not known of an addition: mass, assay, weighing, and what operators see and the
+record does not.
+Where additions vary hardly more than that, the slope within heats is the operators', not the steel's, and
+the level decides."""
 OFFSET_LEAST = 0.05
+MAIN_PART = 0.3
 SLOPE_PRIOR_SD = 0.3
-"""Of the prior noise: a usual deviation of one feature moves the offset by no more than this, unless heats say so."""
+"""Of the prior noise: a usual deviation of one feature moves the offset by no more than this, unless heats
+say so."""
 PRIOR_VARIANCE_HEATS = 30.0
 GROSS_SD = 6.0
 LEAST_SD, MOST_RECOVERY_SD = 0.3, 3.0
@@ -45,19 +51,26 @@ class Physics(NamedTuple):
 
 def usable(known: Terms) -> NDArray[np.bool_]:
     """Heats with both a first (measured or assumed) and a final analysis."""
-    return ~(np.isnan(known.first_pct) | np.isnan(known.final_pct) | np.isnan(known.diluted_pct) | np.isnan(known.added_pct))
+    return ~(
+        np.isnan(known.first_pct)
+        | np.isnan(known.final_pct)
+        | np.isnan(known.diluted_pct)
+        | np.isnan(known.added_pct)
+    )
 
 
 def fit(known: Terms, features: NDArray[np.float64], prior: ElementModel, slope_priors: Vector) -> Physics:
-    """Fit by ridge around the prior mean; all heats of `known` are usable, `features` are standardised (0 = default).
+    """Fit by ridge around the prior mean; all heats of `known` are usable, `features` are standardised (0 =
+    default).
 
-    scikit-learn's Ridge with alpha 1 on prior-standardised columns, weighted by 1 / variance, is the Bayesian posterior mean.
+    scikit-learn's Ridge with alpha 1 on prior-standardised columns, weighted by 1 / variance, is the
+    Bayesian posterior mean.
     """
     added = known.added_pct
     increment = known.final_pct - known.first_pct + known.diluted_pct
     design = np.column_stack([added, np.ones_like(added), features])
     mean = np.concatenate([[prior.recovery, prior.offset_pct], slope_priors])
-    offset_sd = OFFSET_PRIOR_SD * prior.noise_sd_pct * max(_reliability(added) ** 2, OFFSET_LEAST)
+    offset_sd = OFFSET_PRIOR_SD * prior.noise_sd_pct * max(_reliability(known) ** 2, OFFSET_LEAST)
     spread = np.concatenate(
         [[prior.recovery_sd, offset_sd], np.full(features.shape[1], SLOPE_PRIOR_SD * prior.noise_sd_pct)]
     )
@@ -96,28 +109,42 @@ def robust_sd(values: Vector) -> float:
     return float(1.4826 * np.median(np.abs(values - np.median(values)))) if len(values) else 0.0
 
 
-def _reliability(added: Vector) -> float:
-    """Share of the variance of what was added that is really known; 1 where nothing is added and only the offset is left."""
-    usual = float(np.median(added))
-    if usual <= 0:
+def _reliability(known: Terms) -> float:
+    """Share of the variance of what was added that is really known; 1 where additions are no main part of
+    the result,
+    so that its level says something of the offset (or of the first analysis) and nothing of the recovery."""
+    usual = float(np.median(known.added_pct))
+    if usual < MAIN_PART * float(np.median(known.final_pct)):
         return 1.0
-    return max(0.0, 1.0 - (ADDED_ERROR * usual / max(robust_sd(added), 1e-9)) ** 2)
+    return max(0.0, 1.0 - (ADDED_ERROR * usual / max(robust_sd(known.added_pct), 1e-9)) ** 2)
 
 
 def _deviations(residual: Vector, known: Terms, prior: ElementModel) -> tuple[float, float]:
-    """Noise, and sd of the recovery, from squared residuals ~ noise^2 + (sd x added)^2, drawn to the prior by some heats."""
+    """Noise, and sd of the recovery, from squared residuals ~ noise^2 + (sd x added)^2, drawn to the prior
+    by some heats."""
     limit = GROSS_SD * max(robust_sd(residual), 1e-6)
-    squares = np.maximum(np.minimum(residual**2, limit**2) - known.first_sd_pct**2, 0.0)
+    # An assumed first analysis explains no more than half of the variance: noise must not be too small
+    # where it is measured.
+    of_first = np.minimum(known.first_sd_pct**2, robust_sd(residual) ** 2 / 2)
+    squares = np.maximum(np.minimum(residual**2, limit**2) - of_first, 0.0)
     added2 = known.added_pct**2
     scale = np.sqrt(PRIOR_VARIANCE_HEATS)
     typical = np.median(added2[added2 > 0]) if np.any(added2 > 0) else 1.0
-    # Pseudo-heats that say what the prior says; in units of the noise variance, so that both unknowns weigh alike.
+    # Pseudo-heats that say what the prior says; in units of the noise variance, so that both unknowns weigh
+    # alike.
     unit = max(robust_sd(residual), 1e-6) ** 2
     rows = np.vstack(
         [np.column_stack([np.ones_like(added2), added2 / typical]), [[scale, 0.0]], [[0.0, scale]]]
     )
-    wanted = np.concatenate([squares / unit, [scale * min(prior.noise_sd_pct**2 / unit, 1.0), scale * prior.recovery_sd**2 * typical / unit]])
+    wanted = np.concatenate(
+        [
+            squares / unit,
+            [scale * min(prior.noise_sd_pct**2 / unit, 1.0), scale * prior.recovery_sd**2 * typical / unit],
+        ]
+    )
     noise2, share2 = nnls(rows, wanted)[0] * unit
     noise = max(np.sqrt(noise2), LEAST_SD * prior.noise_sd_pct)
-    recovery_sd = min(max(np.sqrt(share2 / typical), LEAST_SD * prior.recovery_sd), MOST_RECOVERY_SD * prior.recovery_sd)
+    recovery_sd = min(
+        max(np.sqrt(share2 / typical), LEAST_SD * prior.recovery_sd), MOST_RECOVERY_SD * prior.recovery_sd
+    )
     return float(noise), float(recovery_sd)

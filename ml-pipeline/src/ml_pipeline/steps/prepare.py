@@ -1,22 +1,38 @@
 """Widen the lake's lists of records to one row of numbers per heat, by station.
 
 Columns of a prepared station: plant_id, heat_uid, treatment_no, heat_no, grade, registered_at, completed_at,
-steel_mass_t, metallic_kg (what the additions dilute), `f.<feature>` as `model_service.features` gives them, and per
-element `first.E` (wt %; half the limit where it is below one), `first_sd.E` (of that half limit), `final.E` (wt %),
-`added_kg.E` (kilograms of the element by certificate), `reference.E` (wt % of the steel that additions dilute),
+steel_mass_t, metallic_kg (what the additions dilute), `f.<feature>` as `model_service.features` gives them,
+and per
+element `first.E` (wt %; half the limit where it is below one), `first_sd.E` (of that half limit), `final.E`
+(wt %),
+`added_kg.E` (kilograms of the element by certificate), `reference.E` (wt % of the steel that additions
+dilute),
 `low.E`, `high.E` (window).
 """
 
 from collections.abc import Iterator
 
 import polars as pl
-
-from ml_pipeline.requests import metallic_yield
 from model_service.features import FEATURES, PLAUSIBLE
 
+from ml_pipeline.requests import metallic_yield
+
 CHUNK_HEATS = 50_000
-KEPT = ["plant_id", "heat_uid", "treatment_no", "heat_no", "grade", "registered_at", "completed_at", "steel_mass_t"]
-OXIDES = [name.removeprefix("slag_").removesuffix("_pct") for name in FEATURES if name.startswith("slag_") and name.endswith("_pct")]
+KEPT = [
+    "plant_id",
+    "heat_uid",
+    "treatment_no",
+    "heat_no",
+    "grade",
+    "registered_at",
+    "completed_at",
+    "steel_mass_t",
+]
+OXIDES = [
+    name.removeprefix("slag_").removesuffix("_pct")
+    for name in FEATURES
+    if name.startswith("slag_") and name.endswith("_pct")
+]
 
 
 def prepare(heats: pl.DataFrame) -> dict[str, pl.DataFrame]:
@@ -73,7 +89,10 @@ def _widen(heats: pl.DataFrame) -> pl.DataFrame:
     kept = [
         c
         for c in wide.columns
-        if c in KEPT or c == "metallic_kg" or c.startswith("f.") or any(c == f"{p}{e}" for e in elements for p in _PREFIXES)
+        if c in KEPT
+        or c == "metallic_kg"
+        or c.startswith("f.")
+        or any(c == f"{p}{e}" for e in elements for p in _PREFIXES)
     ]
     return wide.select(kept)
 
@@ -96,11 +115,20 @@ def _newest_final(heats: pl.DataFrame) -> pl.DataFrame:
 
 
 def _spread(
-    heats: pl.DataFrame, column: str, key: str, prefix: str, *, with_sd: bool = False, drop_below: bool = False
+    heats: pl.DataFrame,
+    column: str,
+    key: str,
+    prefix: str,
+    *,
+    with_sd: bool = False,
+    drop_below: bool = False,
 ) -> pl.DataFrame:
-    """Analyses to columns: half the limit where below it (as `features.measured_pct`), or nothing with `drop_below`."""
+    """Analyses to columns: half the limit where below it (as `features.measured_pct`), or nothing with
+    `drop_below`."""
     half = pl.lit(None, dtype=pl.Float64) if drop_below else pl.col("below_pct") / 2
-    records = _records(heats, column).with_columns(value=pl.when(pl.col("below_pct").is_not_null()).then(half).otherwise("pct"))
+    records = _records(heats, column).with_columns(
+        value=pl.when(pl.col("below_pct").is_not_null()).then(half).otherwise("pct")
+    )
     records = records.rename({key: "element"}) if key != "element" else records
     values = _pivot(records.drop_nulls("value"), prefix, "value")
     if not with_sd:
@@ -110,16 +138,22 @@ def _spread(
 
 
 def _tipped(heats: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Kilograms per element (row, element, kg), and metallic kilograms per row: weighed, or decided where nothing was weighed."""
+    """Kilograms per element (row, element, kg), and metallic kilograms per row: weighed, or decided where
+    nothing was weighed."""
     fields = ["additive", "lot", "added_kg"]
     weighed = _records(heats, "weighed").select("row", *fields)
     decided = _records(heats.filter(pl.col("weighed").list.len() == 0), "decided").select("row", *fields)
     tipped = pl.concat([weighed, decided]).group_by("row", "additive", "lot").agg(pl.col("added_kg").sum())
     offers = _records(heats, "additives").select("row", "additive", "lot", "assay")
     exact = tipped.join(offers, on=["row", "additive", "lot"], how="left", nulls_equal=True)
-    # A lot that the heat's offers don't name any more: the certificate of the additive's first offer, as the service takes it.
-    any_lot = offers.unique(["row", "additive"], keep="first", maintain_order=True).select("row", "additive", other="assay")
-    found = exact.join(any_lot, on=["row", "additive"], how="left").with_columns(assay=pl.coalesce("assay", "other"))
+    # A lot that the heat's offers don't name any more: the certificate of the additive's first offer, as
+    # the service takes it.
+    any_lot = offers.unique(["row", "additive"], keep="first", maintain_order=True).select(
+        "row", "additive", other="assay"
+    )
+    found = exact.join(any_lot, on=["row", "additive"], how="left").with_columns(
+        assay=pl.coalesce("assay", "other")
+    )
     share = pl.when(pl.col("assay").list.len() > 0).then(metallic_yield(1)).otherwise(metallic_yield(0))
     metallic = found.group_by("row").agg(metallic_kg=(pl.col("added_kg") * share).sum())
     assays = found.explode("assay").drop_nulls("assay").unnest("assay")
@@ -131,16 +165,22 @@ def _pivot(records: pl.DataFrame, prefix: str, value: str) -> pl.DataFrame:
     if records.is_empty():
         return pl.DataFrame(schema={"row": pl.UInt32})
     names = sorted(records["element"].unique())
-    wide = records.group_by("row").agg(pl.col(value).filter(pl.col("element") == n).first().alias(f"{prefix}{n}") for n in names)
+    wide = records.group_by("row").agg(
+        pl.col(value).filter(pl.col("element") == n).first().alias(f"{prefix}{n}") for n in names
+    )
     return wide.with_columns(pl.col("row").cast(pl.UInt32))
 
 
 def _features(heats: pl.DataFrame, wide: pl.DataFrame) -> pl.DataFrame:
     """The service's features, column by column; a test holds them equal to `feature_values` heat by heat."""
     own = _records(heats, "features").rename({"name": "element"})
-    features = heats.select("row").join(_pivot(own.drop_nulls("value"), "f.", "value"), on="row", how="left", maintain_order="left")
+    features = heats.select("row").join(
+        _pivot(own.drop_nulls("value"), "f.", "value"), on="row", how="left", maintain_order="left"
+    )
     built_in = {f"f.{n}" for n in FEATURES}
-    features = features.select("row", *[c for c in features.columns if c.startswith("f.") and c not in built_in])
+    features = features.select(
+        "row", *[c for c in features.columns if c.startswith("f.") and c not in built_in]
+    )
     columns: dict[str, pl.Series] = {"f.steel_mass_t": heats["steel_mass_t"]}
     for name, (low, high) in PLAUSIBLE.items():
         values = heats[name]
@@ -148,7 +188,9 @@ def _features(heats: pl.DataFrame, wide: pl.DataFrame) -> pl.DataFrame:
     oxides = {c.removeprefix("slag.").lower(): wide[c] for c in wide.columns if c.startswith("slag.")}
     columns |= {f"f.slag_{o}_pct": oxides[o] for o in OXIDES if o in oxides}
     if {"cao", "sio2"} <= oxides.keys():
-        columns["f.slag_basicity"] = oxides["cao"] / oxides["sio2"].set((oxides["sio2"] <= 0).fill_null(value=False), None)
+        columns["f.slag_basicity"] = oxides["cao"] / oxides["sio2"].set(
+            (oxides["sio2"] <= 0).fill_null(value=False), None
+        )
     for column in (c for c in wide.columns if c.startswith("first.")):
         name = f"{column.removeprefix('first.').lower()}_pct"
         if name in FEATURES:

@@ -16,17 +16,31 @@ def validate(heats: pl.DataFrame) -> Validated:
     """Split rows of the lake into those to learn from and those refused, with the first reason of each."""
     steel_mass = heats.group_by("plant_id", "station").agg(usual=pl.col("steel_mass_t").median())
     frame = heats.join(steel_mass, on=["plant_id", "station"], how="left", maintain_order="left")
-    tipped = pl.when(pl.col("weighed").list.len() > 0).then(
-        pl.col("weighed").list.eval(pl.element().struct.field("additive"))
-    ).otherwise(pl.col("decided").list.eval(pl.element().struct.field("additive")))
+    tipped = (
+        pl.when(pl.col("weighed").list.len() > 0)
+        .then(pl.col("weighed").list.eval(pl.element().struct.field("additive")))
+        .otherwise(pl.col("decided").list.eval(pl.element().struct.field("additive")))
+    )
     assayed = pl.col("additives").list.eval(pl.element().struct.field("additive"))
     finals = pl.col("samples").list.eval(pl.element().struct.field("is_final")).list.any()
     mass = pl.col("steel_mass_t")
     rules = [
         (~finals.fill_null(value=False), "no final sample", "a final sample"),
-        (~mass.is_between(0.5 * pl.col("usual"), 2 * pl.col("usual")), "steel mass far from the station's usual", "half to twice the median"),
-        (tipped.list.set_difference(assayed).list.len() > 0, "an addition without an assay", "additives of the heat that cover its additions"),
-        (pl.col("completed_at") < pl.col("registered_at"), "completed before it was registered", "completed_at at or after registered_at"),
+        (
+            ~mass.is_between(0.5 * pl.col("usual"), 2 * pl.col("usual")),
+            "steel mass far from the station's usual",
+            "half to twice the median",
+        ),
+        (
+            tipped.list.set_difference(assayed).list.len() > 0,
+            "an addition without an assay",
+            "additives of the heat that cover its additions",
+        ),
+        (
+            pl.col("completed_at") < pl.col("registered_at"),
+            "completed before it was registered",
+            "completed_at at or after registered_at",
+        ),
     ]
     what = allowed = pl.lit(None, dtype=pl.String)
     for breaks, said, permitted in reversed(rules):
