@@ -11,7 +11,7 @@ from model_service.contracts import Addition, Additive, Heat, Remark, Slug
 from model_service.features import PLAUSIBLE, feature_values, measured_pct, path_of, raw_reading
 from model_service.outcome import known_elements
 from model_service.parameters import Parameters, StationModel
-from model_service.slow_state import offers_of
+from model_service.slow_state import MOST_KG_PER_T, offers_of
 
 _MARGIN = 0.25  # share of a training range by which a reading may lie outside before we abstain
 _MASS_MARGIN = 1.2  # factor by which the steel mass may lie outside
@@ -41,6 +41,9 @@ def judge(
     reasons = [*_contradictions(heat, offers), *_outside(station, heat)]
     if additions is None:
         reasons += [*_windows_missing(station, heat), *_prices(offers), *_not_known(station, heat)]
+    elif sum(addition.added_kg for addition in additions) > MOST_KG_PER_T * heat.steel_mass_t:
+        text = f"more is added than {MOST_KG_PER_T:g} kg per tonne of steel"
+        reasons.append(_remark("additions_impossible", "$.additions", text))
     elif offers_of(additions, offers) is None:
         offered = {offer.additive for offer in offers}
         reasons += [

@@ -97,15 +97,20 @@ def _tippable_kg(wanted_kg: float, offer: Additive, already_kg: float) -> float:
     most = math.inf if offer.stock_kg is None else offer.stock_kg
     most = min(most, math.inf if offer.max_kg is None else offer.max_kg)
     step = offer.increment_kg
-    if not math.isfinite(wanted_kg):  # an assay or a mass too small or too large to divide
+    room = math.inf if math.isinf(most) else _whole_steps(most - already_kg, step)
+    kilograms = max(min(_whole_steps(wanted_kg + step / 2, step), room), 0.0)
+    if math.isinf(kilograms):  # an assay too small to divide by, of an additive without end
         return 0.0
-    room = math.inf if math.isinf(most) else math.floor((most - already_kg) / step + _GRAIN) * step
-    kilograms = max(min(math.floor(wanted_kg / step + 0.5 + _GRAIN) * step, room), 0.0)
     total = already_kg + kilograms
     if 0 < total < offer.min_kg:
         enough = 2 * total >= offer.min_kg and offer.min_kg <= most
         return offer.min_kg - already_kg if enough else -already_kg
     return kilograms
+
+
+def _whole_steps(kilograms: float, step: float) -> float:
+    steps = kilograms / step + _GRAIN
+    return math.floor(steps) * step if math.isfinite(steps) else math.inf
 
 
 def _move(

@@ -1,5 +1,6 @@
 """From X to Y: the cheapest additions that hold every window, or an abstention with its reasons."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -104,7 +105,7 @@ def _handbook(request: RecommendationRequest) -> HandbookAnswer | None:
         result = handbook_additions(request.heat, request.additives, request.handbook_entry)
     except RuleRefused:
         return None
-    if result.cost is None:
+    if result.cost is None or not math.isfinite(result.cost.amount):
         return None
     return HandbookAnswer(additions=result.additions, cost=result.cost, predicted_pct=result.predicted_pct)
 

@@ -12,6 +12,7 @@ from model_service.model import Bundle
 from model_service.outcome import Outcome, Vector, known_elements, outcome_of
 from model_service.parameters import SlowState, StationModel
 
+MOST_KG_PER_T = 300.0  # more additives than that are a typing error, or another steel
 _GROSS_ERROR_SD = (
     6.0  # a residual further than this from the median of the others is a typing or sampling error
 )
@@ -80,11 +81,12 @@ def _base_prediction(
         return recent.base_prediction_pct
     mass = station.steel_mass_t
     offers = offers_of(recent.additions, recent.additives)
-    if offers is None or not mass.low <= recent.heat.steel_mass_t <= mass.high:
+    mass_t, added_kg = recent.heat.steel_mass_t, [addition.added_kg for addition in recent.additions]
+    if offers is None or not mass.low <= mass_t <= mass.high or sum(added_kg) > MOST_KG_PER_T * mass_t:
         return {}
     known = [element for element in known_elements(station, recent.heat) if element in elements]
     outcome = outcome_of(station, bundle.trees, recent.heat, offers, known)
-    predicted = base_pct(outcome, [addition.added_kg for addition in recent.additions])
+    predicted = base_pct(outcome, added_kg)
     return dict(zip(known, predicted.tolist(), strict=True))
 
 
