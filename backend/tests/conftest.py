@@ -88,7 +88,16 @@ def nats_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = Path(sysconfig.get_path("scripts")) / "nats-server"
     store = tmp_path_factory.mktemp("nats")
     log = (store / "log").open("w")
-    command = [str(server), "--addr", "127.0.0.1", "--port", str(port), "--jetstream", "--store_dir", str(store)]
+    command = [
+        str(server),
+        "--addr",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--jetstream",
+        "--store_dir",
+        str(store),
+    ]
     process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         for _ in range(200):

@@ -27,9 +27,11 @@ REGISTRY = _registry()
 
 
 def check(document: object, schema: str) -> None:
-    """Fail with the first finding where the document does not agree with the schema at this path of the contracts."""
+    """Fail with what does not agree with the schema at this path of the contracts."""
     validator = Draft202012Validator(
-        {"$ref": f"file:///contracts/{schema}"}, registry=REGISTRY, format_checker=Draft202012Validator.FORMAT_CHECKER
+        {"$ref": f"file:///contracts/{schema}"},
+        registry=REGISTRY,
+        format_checker=Draft202012Validator.FORMAT_CHECKER,
     )
     errors = [f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(document)]
     assert errors == []

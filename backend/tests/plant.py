@@ -27,7 +27,9 @@ def sample(treatment: dict[str, Any], name: str = "final") -> dict[str, Any]:
 
 def cloudevent(event_type: str, data: dict[str, Any], event_id: str | None = None) -> dict[str, Any]:
     treatment = data.get("treatment")
-    subject = "/".join(str(value) for value in treatment.values()) if treatment else f"demo/{data.get('additive')}"
+    subject = (
+        "/".join(str(value) for value in treatment.values()) if treatment else f"demo/{data.get('additive')}"
+    )
     return {
         "specversion": "1.0",
         "id": event_id or str(uuid.uuid4()),
@@ -41,5 +43,6 @@ def cloudevent(event_type: str, data: dict[str, Any], event_id: str | None = Non
 
 def path(treatment: dict[str, Any]) -> str:
     return "/".join(
-        ["/api/v1/treatments"] + [str(treatment[part]) for part in ("plant_id", "heat_uid", "station", "treatment_no")]
+        ["/api/v1/treatments"]
+        + [str(treatment[part]) for part in ("plant_id", "heat_uid", "station", "treatment_no")]
     )

@@ -1,4 +1,4 @@
-"""A stand-in for the model service at the backend's edge: real HTTP, the contract's golden answers, and its failures."""
+"""A stand-in for the model service at the backend's edge: real HTTP, golden answers, and failures."""
 
 import json
 import threading
@@ -14,7 +14,10 @@ PREDICTED = "model-service/examples/prediction.v1/valid/predicted.json"
 
 
 class StubModel:
-    """Answers for the heat it is asked about. Change `recommendation`, `prediction`, `status` or `delay_s` in a test."""
+    """Answers for the heat it is asked about.
+
+    Change `recommendation`, `prediction`, `status` or `delay_s` in a test.
+    """
 
     def __init__(self) -> None:
         self.recommendation: Any = example(RECOMMENDED)
@@ -41,7 +44,11 @@ class StubModel:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, *_: object) -> None:
+                """Whoever asked has gone: a client that was killed or lost patience."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 

@@ -1,7 +1,7 @@
 """The HTTP application, put together."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
 from starlette.exceptions import HTTPException
@@ -23,6 +23,7 @@ from backend.heats.routes import router as heats
 from backend.intake.routes import router as intake
 from backend.master_data.routes import router as master_data
 from backend.model_client import ModelClient
+from backend.pages.routes import error_page
 from backend.pages.routes import router as pages
 from backend.recommendations.routes import router as recommendations
 from backend.settings import Settings
@@ -84,19 +85,23 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
-def render(error: BackendError) -> JSONResponse:
-    told = problem(error)
-    return JSONResponse(told.model_dump(mode="json"), told.status, media_type="application/problem+json")
+def render(request: Request, told: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    """The problem as JSON; as a page where a browser asked for one."""
+    page = not request.url.path.startswith(API) and "text/html" in request.headers.get("accept", "")
+    if page:
+        return error_page(request, told.title, told.errors, told.status)
+    media_type = "application/problem+json"
+    return JSONResponse(told.model_dump(mode="json"), told.status, headers, media_type=media_type)
 
 
-async def _expected(request: Request, error: Exception) -> JSONResponse:
+async def _expected(request: Request, error: Exception) -> Response:
     log.info("%s %s: %s", request.method, request.url.path, error)
     if not isinstance(error, BackendError):
         raise error
-    return render(error)
+    return render(request, problem(error))
 
 
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> Response:
     """FastAPI's findings: in the body as $.path, elsewhere as query.name or path.name."""
     if not isinstance(error, RequestValidationError):
         raise error
@@ -111,10 +116,10 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
             found += details([one | {"loc": loc}], error.body)
         else:
             found += details([one | {"loc": loc}], {str(part): None for part in loc}, str(place))
-    return render(InvalidError(found))
+    return render(request, problem(InvalidError(found)))
 
 
-async def _http(_: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> Response:
     """What Starlette answers by itself: no such path, no such method."""
     if not isinstance(error, HTTPException):
         raise error
@@ -127,6 +132,4 @@ async def _http(_: Request, error: Exception) -> JSONResponse:
         detail=str(error.detail),
         errors=[Detail(where="request", what=str(error.detail), allowed=allow or "see /openapi.json")],
     )
-    return JSONResponse(
-        told.model_dump(mode="json"), error.status_code, error.headers, media_type="application/problem+json"
-    )
+    return render(request, told, error.headers)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 
 import nats
 import nats.errors
@@ -31,7 +30,7 @@ async def connect(
                 name=name,
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=0.25,
-                error_cb=_log_error,  # type: ignore[arg-type]
+                error_cb=_log_error,
             )
             jetstream = client.jetstream(timeout=5)
             for stream in streams:
@@ -57,14 +56,6 @@ async def ensure_stream(jetstream: JetStreamContext, name: str) -> None:
             )
         except nats.js.errors.BadRequestError:
             await jetstream.stream_info(name)  # another process was faster
-
-
-def stop_on_signal() -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
 
 
 async def stopped_within(stop: asyncio.Event, seconds: float) -> bool:

@@ -1,4 +1,4 @@
-"""Time and identifiers: UTC always, written as RFC 3339 with Z; identifiers that sort by the time they were made."""
+"""Time and identifiers: UTC always, as RFC 3339 with Z; identifiers that sort by when they were made."""
 
 import os
 import time
@@ -16,7 +16,7 @@ def instant_text(instant: datetime) -> str:
 
 
 def new_id() -> str:
-    """A UUID of version 7 (RFC 9562): indexes stay small at their growing end, however many rows there are."""
+    """A UUID of version 7 (RFC 9562): an index grows at its end, however many rows there are."""
     milliseconds = time.time_ns() // 1_000_000
     value = milliseconds << 80 | int.from_bytes(os.urandom(10))
     value = value & ~(0xF << 76) | 0x7 << 76

@@ -1,7 +1,7 @@
 """The data consumer: from the bus into the database, then do what the news asks for.
 
-A message is acknowledged after its transaction is committed. A message that is refused goes to the dead letters with
-the reason, and the rest goes on. One that fails for another reason comes again, and after some tries is set aside too.
+A message is acknowledged after its transaction is committed. One that is refused goes to the dead letters
+with the reason, and the rest goes on. One that fails otherwise comes again, and is set aside after a few.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from backend.bus import BUS_ERRORS, RETRY_AFTER_S, connect, stop_on_signal, stopped_within
+from backend.bus import BUS_ERRORS, RETRY_AFTER_S, connect, stopped_within
 from backend.errors import BackendError, Detail
 from backend.intake.service import receive
 from backend.worker import Worker
@@ -23,14 +23,15 @@ log = logging.getLogger(__name__)
 
 DURABLE = "backend"
 FETCH_S = 0.5
+# A consumer that was killed had one message in hand: this is how long it waits to be redelivered.
+ACK_WITHIN_S = 3
 POLL_S = 0.05  # for tasks that other processes leave behind
 TRIES = 5
 RETRY_MESSAGE_AFTER_S = 1.0
 
 
-async def consume(engine: Engine, worker: Worker, nats_url: str, plant_id: str) -> None:
-    """Consume and work until SIGTERM or SIGINT."""
-    stop = stop_on_signal()
+async def consume(engine: Engine, worker: Worker, nats_url: str, plant_id: str, stop: asyncio.Event) -> None:
+    """Consume and work until `stop`."""
     news = asyncio.Event()
     working = asyncio.create_task(_work(worker, news, stop))
     try:
@@ -57,7 +58,7 @@ async def _hear(
     engine: Engine, nats_url: str, plant_id: str, news: asyncio.Event, stop: asyncio.Event
 ) -> None:
     client, jetstream = await connect(nats_url, "backend-consumer", ["PLANT", "DEADLETTER"], stop)
-    config = ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, ack_wait=30, max_ack_pending=1000)
+    config = ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, ack_wait=ACK_WITHIN_S, max_ack_pending=1000)
     log.info("consuming plant.> from %s as %s", nats_url, DURABLE)
     try:
         while not stop.is_set():

@@ -1,7 +1,7 @@
 """The database: engine, column types, and sessions that read or write.
 
-SQLite is used by three processes at once: WAL, a busy timeout, and BEGIN IMMEDIATE for what writes, so that a writer
-waits for its turn at the start and never fails in the middle. PostgreSQL needs none of it and gets none of it.
+SQLite is used by three processes at once: WAL, a busy timeout, and BEGIN IMMEDIATE for what writes, so that
+a writer waits for its turn at the start and never fails in the middle. PostgreSQL needs and gets none of it.
 """
 
 from collections.abc import Iterator

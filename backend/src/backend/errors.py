@@ -1,4 +1,4 @@
-"""Expected errors, and how each tells what is wrong, where, and what is allowed (problem details, RFC 9457)."""
+"""Expected errors: each tells what is wrong, where, and what is allowed (problem details, RFC 9457)."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -91,12 +91,12 @@ def problem(error: BackendError) -> Problem:
     )
 
 
-def validate(shape: type[ShapeT], document: object) -> ShapeT:
+def validate(shape: type[ShapeT], document: object, root: str = "$") -> ShapeT:
     """The document as a shape, or InvalidError with a path into the document for each thing that is wrong."""
     try:
         return shape.model_validate(document)
     except ValidationError as invalid:
-        raise InvalidError(details(invalid.errors(include_url=False), document)) from None
+        raise InvalidError(details(invalid.errors(include_url=False), document, root)) from None
 
 
 def details(errors: Sequence[Any], document: object, root: str = "$") -> list[Detail]:
@@ -113,9 +113,11 @@ def details(errors: Sequence[Any], document: object, root: str = "$") -> list[De
             else "a structure"
         )
         message = str(error["msg"]).removeprefix("Input ")
-        allowed = ALLOWED.get(error["type"], "").format(**error.get("ctx", {})) or message.removeprefix(
-            "should be "
-        )
+        numbers = {
+            name: f"{value:g}" for name, value in error.get("ctx", {}).items() if isinstance(value, float)
+        }
+        allowed = ALLOWED.get(error["type"], "").format(**error.get("ctx", {}) | numbers)
+        allowed = allowed or message.removeprefix("should be ")
         found.append(
             Detail(
                 where=path(error["loc"], document, missing, root), what=f"{shown}: {message}", allowed=allowed
@@ -125,7 +127,7 @@ def details(errors: Sequence[Any], document: object, root: str = "$") -> list[De
 
 
 def path(loc: Sequence[int | str], document: object, missing: bool, root: str = "$") -> str:
-    """A path as $.chemistry.C; parts of `loc` that are not in the document (names of union branches) are left out."""
+    """A path as $.chemistry.C, without parts of `loc` that are not in the document (union branches)."""
     written, here = root, document
     if loc and loc[-1] == "[key]":
         loc = loc[:-2]

@@ -53,7 +53,7 @@ class HeatDiverted(Shape):
     treatment: Treatment
     diverted_at: Instant
     grade: Code
-    windows: Windows = {}
+    windows: Windows = Field(default_factory=dict)
     reason: Annotated[Text, Field(max_length=200)] = ""
 
 

@@ -4,7 +4,10 @@ import argparse
 import asyncio
 import json
 import logging
+import signal
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -88,10 +91,18 @@ def run(given: argparse.Namespace, settings: Settings) -> None:
             shadow = settings.model_shadow_url
             shadow_client = None if shadow is None else ModelClient(str(shadow), settings.model_timeout_s)
             worker = Worker(engine, live, shadow_client)
-            asyncio.run(consume(engine, worker, settings.nats_url, settings.plant_id))
+            asyncio.run(_until_signal(partial(consume, engine, worker, settings.nats_url, settings.plant_id)))
         case "publish":
-            asyncio.run(publish(engine, settings.nats_url))
+            asyncio.run(_until_signal(partial(publish, engine, settings.nats_url)))
     engine.dispose()
+
+
+async def _until_signal(run_until: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run_until(stop)
 
 
 def _read_json(file: Path) -> object:

@@ -1,4 +1,4 @@
-"""What the model service answers, as far as it is read here; the answer itself is kept and passed on unchanged."""
+"""What the model service answers, as far as it is read here; the answer itself is passed on unchanged."""
 
 from typing import Annotated, Literal
 

@@ -1,7 +1,7 @@
 """The event publisher: from the outbox to the bus.
 
-An event is marked after the bus has acknowledged it, so none is lost; one that was acknowledged and not yet marked when
-the process was killed is sent again with the same id, so none is invented.
+An event is marked after the bus has acknowledged it, so none is lost; one that was acknowledged and not yet
+marked when the process was killed is sent again with the same id, so none is invented.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from nats.js import JetStreamContext
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from backend.bus import BUS_ERRORS, RETRY_AFTER_S, connect, stop_on_signal, stopped_within
+from backend.bus import BUS_ERRORS, RETRY_AFTER_S, connect, stopped_within
 from backend.database import reading, writing
 from backend.outbox import service as outbox
 from backend.outbox.tables import OutboxEvent
@@ -24,9 +24,8 @@ IN_FLIGHT = 128
 ACK_WITHIN_S = 5.0
 
 
-async def publish(engine: Engine, nats_url: str) -> None:
-    """Publish what waits, and what comes, until SIGTERM or SIGINT."""
-    stop = stop_on_signal()
+async def publish(engine: Engine, nats_url: str, stop: asyncio.Event) -> None:
+    """Publish what waits, and what comes, until `stop`."""
     client, jetstream = await connect(nats_url, "backend-publisher", ["PRODUCT"], stop)
     log.info("publishing product.> to %s", nats_url)
     try:
@@ -47,7 +46,8 @@ async def publish_waiting(engine: Engine, jetstream: JetStreamContext) -> int:
     events = await asyncio.to_thread(_waiting, engine)
     if not events:
         return 0
-    # Sent in the order of their ids: each goes out before the next one starts to wait for its acknowledgement.
+    # Sent in the order of their ids: each goes out before the next one starts to wait for its
+    # acknowledgement.
     answers = await asyncio.gather(*(_send(jetstream, event) for event in events), return_exceptions=True)
     acknowledged = []
     for event, answer in zip(events, answers, strict=True):

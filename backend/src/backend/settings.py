@@ -5,7 +5,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """One backend serves one plant. Addresses of the model service are fixed; what stands behind them may change."""
+    """One backend serves one plant.
+
+    Addresses of the model service are fixed; what stands behind them may change.
+    """
 
     model_config = SettingsConfigDict(env_prefix="BACKEND_", frozen=True)
 

@@ -1,7 +1,8 @@
-"""The shapes that contracts share: treatment, chemistry, additive, addition, sample, X. Unknown fields are ignored.
+"""The shapes that contracts share: treatment, chemistry, additive, addition, sample, X.
 
-Numbers are not read from text, times are UTC with Z, and NaN is refused. `told` gives a shape back as it was told:
-what was absent stays absent and null stays null, because both mean "not measured" and zero does not.
+Unknown fields are ignored, numbers are not read from text, times are UTC with Z, and NaN is refused.
+`told` gives a shape back as it was told: what was absent stays absent and null stays null, because both mean
+"not measured" and zero does not.
 """
 
 import re

@@ -20,7 +20,7 @@ PAUSE_AFTER_FAILURE_S = 1.0
 
 
 class Worker:
-    """What is under way, so that it is not started again; what failed waits a while before it is tried again."""
+    """What is under way is not started again; what failed waits a while before it is tried again."""
 
     def __init__(self, engine: Engine, live: ModelClient, shadow: ModelClient | None) -> None:
         self.engine, self.live, self.shadow = engine, live, shadow

@@ -66,7 +66,7 @@ def offers_of(
     additions: list[dict[str, Any]],
     offers: list[dict[str, Any]],
 ) -> list[dict[str, Any]] | None:
-    """The offers of what was added, with the certificate of the lot it came from; None where one is not known at all."""
+    """The offers of what was added, with the certificates of its lots; None where one is not known at all."""
     offered = {offer["additive"]: offer for offer in offers}
     found = []
     for addition in additions:

@@ -24,7 +24,7 @@ MOST_RECENT_HEATS = 30
 
 
 def refresh(session: Session, record: HeatRecord, *, prediction_asked: bool = False) -> None:
-    """Complete the treatment if it can be: its final sample is there, and what was weighed has been predicted.
+    """Complete the treatment if its final sample is there and what was weighed has been predicted.
 
     The prediction is not waited for twice: with `prediction_asked` it is null where the model gave none.
     """
@@ -63,7 +63,7 @@ def decision_in_force(session: Session, record: HeatRecord) -> Decision | None:
 def could_be_added(
     session: Session, record: HeatRecord
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """Offers and handbook entry as they were when the recommendation in force was made; without one, as of the heat."""
+    """Offers and handbook entry as of the recommendation in force; without one, as of the heat."""
     recommendation = recommendation_in_force(session, record)
     if recommendation is not None:
         return recommendation.additives, recommendation.handbook_entry
@@ -72,7 +72,7 @@ def could_be_added(
 
 
 def recent_heats(session: Session, record: HeatRecord) -> list[dict[str, Any]]:
-    """Up to 30 heats of the station that were completed before this one and had their additions weighed, newest last."""
+    """Up to 30 heats of the station, completed before this one, with weighed additions; newest last."""
     query = (
         select(Completion.recent_heat)
         .where(Completion.plant_id == record.plant_id, Completion.station == record.station)
@@ -82,7 +82,7 @@ def recent_heats(session: Session, record: HeatRecord) -> list[dict[str, Any]]:
     )
     if record.completed_at is not None:
         query = query.where(Completion.completed_at < record.completed_at)
-    return [recent for recent in session.exec(query) if recent is not None][::-1]
+    return [dict(recent) for recent in session.exec(query) if recent is not None][::-1]
 
 
 def _complete(
@@ -128,7 +128,7 @@ def _recent_heat(
     prediction: dict[str, Any] | None,
     samples: list[dict[str, Any]],
 ) -> dict[str, Any] | None:
-    """The treatment as the model service is told of it later; None where it teaches nothing about recovery."""
+    """The treatment as the model service hears of it later; None where it teaches nothing of recovery."""
     additions = kilograms(weighed)
     added = offers_of(session, record.plant_id, record.registered_at, additions, offers)
     finals = [sample for sample in samples if sample["is_final"]]

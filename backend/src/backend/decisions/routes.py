@@ -18,7 +18,11 @@ router = APIRouter(tags=["decisions"])
 def decide(
     put: DecisionPut, treatment: TreatmentDep, session: SessionDep, response: Response
 ) -> DecisionRead:
-    """Y'. The same decision again is 200; a reason is needed where it differs from the recommendation it names."""
+    """Y'.
+
+    The same decision again is 200; a reason is needed where it differs from the recommendation it
+    names.
+    """
     decision, new = service.decide(session, heats.find(session, treatment), put)
     if not new:
         response.status_code = HTTPStatus.OK

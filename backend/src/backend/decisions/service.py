@@ -85,7 +85,7 @@ def _check(session: Session, record: HeatRecord, put: DecisionPut, shown: Recomm
         if differing:
             raise RefusedError(
                 where="$.reason_code",
-                what=f"a reason is needed: {', '.join(differing)} differs from the recommendation that was shown",
+                what=f"a reason is needed: {', '.join(differing)} differs from what was recommended",
                 allowed=", ".join(get_args(ReasonCode)),
             )
 

@@ -8,7 +8,7 @@ def in_force(
 ) -> dict[str, Any]:
     """X in force.
 
-    A diversion holds over every revision of X, for revisions of X and diversions are numbered by different clocks.
+    A diversion holds over every revision of X: nothing says which of the two was meant to be the later.
     Windows come from who named the grade; where he gave none, they are `grade_windows` (the master data's).
     """
     heat = dict(told)

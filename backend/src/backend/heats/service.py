@@ -18,7 +18,10 @@ from backend.tasks.tables import PREDICTION, RECOMMENDATION
 
 
 def register(session: Session, heat: Heat) -> tuple[HeatRecord, bool]:
-    """Store X, and whether it was new. A revision that is known, or older than the one in force, changes nothing."""
+    """Store X, and whether it was new.
+
+    A revision that is known, or older than the one in force, changes nothing.
+    """
     record = look_up(session, heat.treatment)
     if record is not None and heat.revision <= record.revision:
         return record, False
@@ -108,7 +111,7 @@ def look_up(session: Session, treatment: Treatment) -> HeatRecord | None:
 
 
 def newest(session: Session, *, state: str | None, limit: int, before: int | None) -> Sequence[HeatRecord]:
-    """Heats in the order in which they became known, newest first; `before` is the id of the last one seen."""
+    """Heats as they became known, newest first; `before` is the id of the last one seen."""
     query = select(HeatRecord).order_by(col(HeatRecord.id).desc()).limit(limit)
     if state is not None:
         query = query.where(HeatRecord.state == state)

@@ -19,7 +19,11 @@ REGISTERED, RECOMMENDED, DECIDED, COMPLETED, CANCELLED = STATES = (
 
 
 class HeatRecord(SQLModel, table=True):
-    """One treatment. `told` is the newest X as the plant told it; `heat` is X in force, after a diversion, with windows."""
+    """One treatment.
+
+    `told` is the newest X as the plant told it; `heat` is X in force, after a diversion, with
+    windows.
+    """
 
     __tablename__ = "heats"
     __table_args__ = (

@@ -49,12 +49,7 @@ def receive(engine: Engine, plant_id: str, subject: str, document: object) -> No
             what=f"{event.type} on subject {subject} is not known",
             allowed=f"the type as subject, one of {', '.join(PLANT_EVENTS)}",
         )
-    try:
-        fact = validate(shape, event.data)
-    except BackendError as invalid:
-        for detail in invalid.errors:
-            detail.where = detail.where.replace("$", "$.data", 1)
-        raise
+    fact = validate(shape, event.data, "$.data")
     _of_this_plant(fact, plant_id, "$.data.")
     with writing(engine) as session:
         if session.get(ReceivedEvent, event.id) is not None:
@@ -71,7 +66,10 @@ def receive(engine: Engine, plant_id: str, subject: str, document: object) -> No
 
 
 def tell(session: Session, plant_id: str, fact: OfTreatment) -> tuple[HeatRecord, bool]:
-    """Store a fact that came over REST; the heat, and whether it was news. UnknownError where the heat is not known."""
+    """Store a fact that came over REST; the heat, and whether it was news.
+
+    UnknownError where the heat is not known.
+    """
     _of_this_plant(fact, plant_id, "")
     news = apply(session, fact)
     return heats.find(session, fact.treatment), news

@@ -20,7 +20,10 @@ class ReceivedEvent(SQLModel, table=True):
 
 
 class ParkedEvent(SQLModel, table=True):
-    """An event of a treatment that is not known yet. One that was refused when its heat came stays, with the reason."""
+    """An event of a treatment that is not known yet.
+
+    One that was refused when its heat came stays, with the reason.
+    """
 
     __tablename__ = "parked_events"
     __table_args__ = (Index("ix_parked_treatment", "heat_uid", "plant_id", "station", "treatment_no"),)

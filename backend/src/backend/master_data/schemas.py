@@ -13,7 +13,7 @@ class GradeEntry(Shape):
     grade: Code
     valid_from: Instant
     windows: Windows
-    forbidden_additives: list[Code] = []
+    forbidden_additives: list[Code] = Field(default_factory=list)
 
 
 class RuleEntry(Shape):

@@ -1,4 +1,4 @@
-"""Keep master data, take the plant's news of lots, stock and prices, and say what can be added to a heat today."""
+"""Keep master data, take the plant's news of lots, stock and prices, and say what can be added to a heat."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,14 +15,14 @@ from backend.shapes import PricePerT, told
 
 
 def replace(session: Session, new: MasterData, plant_id: str) -> None:
-    """Put this in the place of all that was kept of the plant; prices of other days and old lots stay known."""
+    """Put this in the place of what was kept of the plant; prices of other days and old lots stay known."""
     if new.plant_id != plant_id:
         raise RefusedError(
             where="$.plant_id", what=f"plant {new.plant_id} is not served here", allowed=plant_id
         )
     known_at = now()
     for table in (Grade, AdditiveRecord, HandbookRule):
-        session.exec(delete(table).where(col(table.plant_id) == new.plant_id))  # type: ignore[attr-defined]
+        session.exec(delete(table).where(col(table.plant_id) == new.plant_id))
     for grade in new.grades:
         windows = {element: told(window) for element, window in grade.windows.items()}
         session.add(
@@ -75,7 +75,7 @@ def grade_windows(session: Session, plant_id: str, grade: str, at: datetime) -> 
 
 
 def offers(session: Session, plant_id: str, grade: str, at: datetime) -> list[dict[str, Any]]:
-    """What can be added at that time, in the technologist's order: in stock, priced and not forbidden for the grade."""
+    """What can be added then, in the technologist's order: in stock, priced, not forbidden for the grade."""
     known = _grade(session, plant_id, grade, at)
     forbidden = set() if known is None else set(known.forbidden_additives)
     records = [
@@ -113,7 +113,10 @@ def handbook_entry(session: Session, plant_id: str, station: str, grade: str) ->
 
 
 def receive_lot(session: Session, received: LotReceived) -> bool:
-    """The lot's certificate is kept; from the newest receipt on it is what the bin holds. Whether that was news."""
+    """The lot's certificate is kept; from the newest receipt on it is what the bin holds.
+
+    Whether that was news.
+    """
     record = _known(session, received.plant_id, received.additive)
     known = session.get(Lot, (received.plant_id, received.additive, received.lot))
     if known is not None and known.received_at is not None and received.received_at <= known.received_at:
@@ -198,7 +201,7 @@ def _prices(session: Session, plant_id: str, at: datetime) -> dict[str, Price]:
     def chosen(day: Any) -> dict[str, Price]:
         query = select(Price).join(
             day, (Price.additive == day.c.additive) & (Price.valid_from == day.c.valid_from)
-        )  # type: ignore[arg-type]
+        )
         return {price.additive: price for price in session.exec(query.where(Price.plant_id == plant_id))}
 
     of_plant = select(Price.additive, func.min(Price.valid_from).label("valid_from")).where(

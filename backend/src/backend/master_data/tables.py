@@ -20,7 +20,10 @@ class Grade(SQLModel, table=True):
 
 
 class AdditiveRecord(SQLModel, table=True):
-    """An additive with the lot that is in its bin. Its stock is what the plant told last; null is unlimited."""
+    """An additive with the lot that is in its bin.
+
+    Its stock is what the plant told last; null is unlimited.
+    """
 
     __tablename__ = "additives"
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Asked(NamedTuple):
-    """A prediction request, None where nothing can be asked: nothing weighed, or an additive that nobody knows."""
+    """A prediction request; None where nothing was weighed, or an additive that nobody knows."""
 
     heat_id: int
     version: int

@@ -10,7 +10,10 @@ from backend.database import UtcDateTime
 
 
 class Prediction(SQLModel, table=True):
-    """The newest prediction of a heat. `weighed_no` says of which weighing; `body` is null where the model gave none."""
+    """The newest prediction of a heat.
+
+    `weighed_no` says of which weighing; `body` is null where the model gave none.
+    """
 
     __tablename__ = "predictions"
 

@@ -1,7 +1,7 @@
 """The plant handbook's rule: kg = (aim - now) x mass / (assay x nominal recovery), step by step.
 
-A pure function of values. The rule's text and the golden cases that hold every implementation to it are a contract
-(handbook-rule).
+A pure function of values. The rule's text, and the golden cases that hold every implementation to it, are a
+contract (handbook-rule).
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ HAIR = 1e-9
 
 
 class HandbookAnswer(NamedTuple):
-    """What the rule adds, what it costs (None where nothing is offered), and the chemistry it believes in, wt %."""
+    """What the rule adds, its cost (None where nothing is offered), and the chemistry it expects, wt %."""
 
     additions: list[Addition]
     cost: Money | None
@@ -25,7 +25,7 @@ class HandbookAnswer(NamedTuple):
 
 
 def by_handbook(heat: Heat, offers: Sequence[Additive], entry: HandbookEntry) -> HandbookAnswer:
-    """Apply the rule to the heat with what is offered; RefusedError where the offers have several currencies."""
+    """Apply the rule to the heat with what is offered; RefusedError where offers have several currencies."""
     now_pct = dict(entry.assumed_pct) | _known_pct(heat.chemistry)
     aims = {element: aim for element, window in heat.windows.items() if (aim := _aim(window)) is not None}
     offered = {offer.additive: offer for offer in offers}

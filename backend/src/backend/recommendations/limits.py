@@ -1,10 +1,11 @@
-"""Hard limits that hold whoever recommends: what is offered, stock, maximum, and what could be true at all."""
+"""Hard limits, whoever recommends: what is offered, stock, maximum, and what could be true at all."""
 
 from collections.abc import Sequence
 
 from backend.shapes import Addition, Additive
 
-# Above any carbon or low-alloy grade of METALLURGY's table (about 40 kg/t); high-alloy steel is not made in the ladle.
+# Above any carbon or low-alloy grade of METALLURGY's table (about 40 kg/t); high-alloy steel is not made
+# in the ladle.
 MOST_KG_PER_T = 150.0
 # Scales and floating point: a gram is nothing.
 GRAM = 1e-3
@@ -39,7 +40,7 @@ def broken_limits(
 def differences(
     decided: Sequence[Addition], recommended: Sequence[Addition], offers: Sequence[Additive]
 ) -> list[str]:
-    """Additives whose kilograms differ by more than their increment and by more than 2 %: what counts as an override."""
+    """Additives whose kilograms differ by more than their increment and more than 2 %: an override."""
     increments = {offer.additive: offer.increment_kg for offer in offers}
     kg: dict[str, list[float]] = {}
     for side, additions in enumerate((decided, recommended)):

@@ -109,7 +109,7 @@ def answer(asked: Asked, model: ModelClient) -> Recommendation:
     try:
         read = validate(ModelRecommendation, document)
     except BackendError as invalid:
-        log.error(
+        log.warning(
             "the model service's answer for %s is not in its contract: %s", asked.heat["treatment"], invalid
         )
         return _from_handbook(asked, f"the model service's answer is not in its contract: {invalid}", None)
@@ -128,7 +128,7 @@ def answer(asked: Asked, model: ModelClient) -> Recommendation:
 
 
 def store(session: Session, asked: Asked, made: Recommendation) -> bool:
-    """Put the recommendation in force, unless the heat has changed since it was asked for; whether it was kept."""
+    """Put the recommendation in force, unless the heat has changed meanwhile; whether it was kept."""
     record = session.get_one(HeatRecord, asked.heat_id, with_for_update=True)
     if tasks.version(session, asked.heat_id, RECOMMENDATION) != asked.version:
         return False

@@ -14,7 +14,7 @@ MODEL, HANDBOOK = "model", "handbook"
 
 
 class Recommendation(SQLModel, table=True):
-    """`answer` is the model service's whole answer; `additives` and `handbook_entry` are what could be added then."""
+    """`answer` is the model service's, whole; `additives` and `handbook_entry` are as of then."""
 
     __tablename__ = "recommendations"
 

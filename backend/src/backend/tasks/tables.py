@@ -1,4 +1,4 @@
-"""What is still to be done for a heat: written with the fact that asks for it, gone with the answer, so a crash loses none."""
+"""What is still to be done for a heat: written with the fact that asks for it, gone with the answer."""
 
 from datetime import datetime
 
