@@ -90,7 +90,7 @@ def test_a_corrected_treatment_has_a_row_per_revision(
 def test_a_missing_treatment_is_named(
     monitoring: Monitoring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heats, "STANDSTILL_S", 0.3)
+    monkeypatch.setattr(heats, "STANDSTILL_S", 1.2)
     monitoring.revisions = {"demo/uid-0/tapping/1": 1}
 
     with pytest.raises(HeatsMissing, match="lacks 1 of 2 treatments: demo/uid-1/tapping/1"):
@@ -101,11 +101,11 @@ def test_a_missing_treatment_is_named(
 def test_a_row_too_many_or_too_few_is_told(
     monitoring: Monitoring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more_rows: int
 ) -> None:
-    monkeypatch.setattr(heats, "STANDSTILL_S", 0.3)
+    monkeypatch.setattr(heats, "STANDSTILL_S", 1.2)
     monitoring.revisions, monitoring.more_rows = (
         {f"demo/uid-{number}/tapping/1": 1 for number in range(3)},
         more_rows,
     )
 
-    with pytest.raises(HeatsMissing, match=rf"3 treatments and {3 + more_rows} rows"):
+    with pytest.raises(HeatsMissing, match=rf"3 treatments in 3 rows, it holds 3 in {3 + more_rows}"):
         check(monitoring, tmp_path, played=3)

@@ -38,9 +38,9 @@ def quiet_step() -> Step:
 def exists(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:1]
+    except (ProcessLookupError, FileNotFoundError):
         return False
-    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:1]
 
 
 def wait_for_file(path: Path, processes: Processes) -> str:
@@ -76,7 +76,7 @@ def test_stopping_ends_grandchildren_and_stubborn_ones_too(
 
     processes.stop_all()
 
-    assert not exists(grandchild)
+    assert processes.wait(lambda: not exists(grandchild), timeout_s=20)  # the kernel takes a moment
     assert json.loads((tmp_path / "pids.json").read_text()) == {}
 
 

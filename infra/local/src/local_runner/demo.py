@@ -58,9 +58,8 @@ def start(plan: Plan, processes: Processes, facts: Remembered) -> None:
     for service in services:
         processes.start(service.command)
     for service in services:
-        with step(service.command.name) as current:
+        with step(service.command.name):
             wait_until_ready(service, processes)
-            current.note(" ".join(service.command.argv[1:2]))
     write_json(plan.settings.demo_dir / "urls.json", plan.urls)
 
 
@@ -84,9 +83,8 @@ def run_until_stopped(plan: Plan, processes: Processes, facts: Remembered) -> No
         processes.launch(play_command(plan, facts))
     if plan.settings.mlflow:
         processes.start(plan.mlflow().command)
-        with step("mlflow") as current:
+        with step("mlflow"):
             wait_until_ready(plan.mlflow(), processes)
-            current.note("server")
     for line in url_lines(plan):
         say(line)
     played = not plan.settings.heats

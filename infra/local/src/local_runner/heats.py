@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,11 +12,13 @@ from local_runner.errors import HeatsMissing
 from local_runner.folder import Remembered, remember
 from local_runner.plan import Plan
 from local_runner.processes import Command, Processes
-from local_runner.progress import step
+from local_runner.progress import Step, step
 from local_runner.readiness import get_json, is_idle
 from local_runner.settings import ENDLESS_HEATS
 
 STANDSTILL_S = 60.0
+QUIET_S = 1.0
+COUNTS_AT_MOST = 3
 NAMED_AT_MOST = 5
 
 
@@ -83,32 +86,27 @@ def wait_for_lake(
     Exactly once: each is found, and the lake has grown by as many treatments and a row per revision.
     """
     wanted = sorted({path_of(treatment) for treatment in treatments})
-    revisions: dict[str, int] = {}
     with step(f"lake holds {len(wanted):,} treatments") as current:
-        while missing := [path for path in wanted if path not in revisions]:
-            if not processes.wait(lambda: _look(plan, missing, revisions), STANDSTILL_S, current):
-                raise HeatsMissing(
-                    _sentence(f"The lake lacks {len(missing)} of {len(wanted)} treatments", missing)
-                )
-            current.tick(f"{len(revisions)} of {len(wanted)}")
-
-        def grown() -> bool:
-            # Corrections come after the first result, so look again until everybody has read everything.
-            revisions.clear()
-            _look(plan, wanted, revisions)
-            return lake_count(plan) == LakeCount(
-                before.treatments + len(wanted), before.rows + sum(revisions.values())
-            )
-
-        if not processes.wait(lambda: _is_settled(plan) and grown(), STANDSTILL_S, current, "corrections"):
-            now = lake_count(plan)
+        # Corrections come after the first result: count when everybody has read everything, and once more
+        # where one came while we counted.
+        for _ in range(COUNTS_AT_MOST):
+            _wait_until_settled(plan, processes, current, before.treatments + len(wanted))
+            revisions = [_revision(plan, path) for path in wanted]
+            known = [revision for revision in revisions if revision is not None]
+            expected = LakeCount(before.treatments + len(wanted), before.rows + sum(known))
+            if len(known) == len(wanted) and lake_count(plan) == expected:
+                current.note(f"each exactly once, and {sum(known) - len(known)} corrections")
+                return
+        missing = [path for path, revision in zip(wanted, revisions, strict=True) if revision is None]
+        if missing:
             raise HeatsMissing(
-                f"The lake grew by {now.treatments - before.treatments} treatments"
-                f" and {now.rows - before.rows} rows;"
-                f" {len(wanted)} treatments with {sum(revisions.values())} revisions were played."
+                _sentence(f"The lake lacks {len(missing)} of {len(wanted)} treatments", missing)
             )
-        corrected = sum(revision - 1 for revision in revisions.values())
-        current.note(f"each exactly once, and {corrected} corrections")
+        found = lake_count(plan)
+        raise HeatsMissing(
+            f"The lake should hold {expected.treatments} treatments in {expected.rows} rows,"
+            f" it holds {found.treatments} in {found.rows}."
+        )
 
 
 def path_of(treatment: Mapping[str, Any]) -> str:
@@ -140,25 +138,34 @@ def summary_lines(summary: Mapping[str, Any], report: Mapping[str, Any]) -> list
     return lines
 
 
-def _look(plan: Plan, paths: Sequence[str], revisions: dict[str, int]) -> bool:
-    """Note the revision of each treatment that is in the lake; return whether any was found."""
-    for path in paths:
+def _revision(plan: Plan, path: str) -> int | None:
+    """Return the revision of a treatment that the lake has, None where it has none."""
+    row = get_json(f"{plan.urls['monitoring']}/api/v1/treatments/{path}")
+    return None if row is None else int(row["revision"])
+
+
+def _wait_until_settled(plan: Plan, processes: Processes, current: Step, treatments: int) -> None:
+    """Wait until the lake has `treatments` and nothing moves any more, or nothing has moved for too long."""
+    seen: LakeCount | None = None
+    quiet_since = time.monotonic()
+    while (quiet_s := time.monotonic() - quiet_since) < STANDSTILL_S:
         try:
-            row = get_json(f"{plan.urls['monitoring']}/api/v1/treatments/{path}")
+            summary = get_json(f"{plan.urls['monitoring']}/api/v1/summary") or {}
         except (OSError, http.client.HTTPException):
-            break  # monitoring is starting again; the standstill counts
-        if row is None:
-            break  # they come in order; the rest is not there either
-        revisions[path] = int(row["revision"])
-    return bool(set(paths) & set(revisions))
-
-
-def _is_settled(plan: Plan) -> bool:
-    try:
-        summary = get_json(f"{plan.urls['monitoring']}/api/v1/summary") or {}
-    except (OSError, http.client.HTTPException):
-        return False
-    return is_idle(plan.ports.nats_monitor, "PLANT") and (summary.get("position") or {}).get("behind") == 0
+            summary = {}  # monitoring is starting again; the standstill counts
+        now = LakeCount(summary.get("heats", 0), summary.get("rows", 0))
+        has_read_all = (summary.get("position") or {}).get("behind") == 0
+        if now != seen:
+            seen, quiet_since = now, time.monotonic()
+        elif (
+            now.treatments >= treatments
+            and has_read_all
+            and quiet_s > QUIET_S
+            and is_idle(plan.ports.nats_monitor, "PLANT")
+        ):
+            return
+        processes.pause()
+        current.tick(f"{treatments - now.treatments} to come")
 
 
 def _sentence(what: str, which: Sequence[str]) -> str:

@@ -45,18 +45,19 @@ def make_first_model(plan: Plan, processes: Processes, facts: Remembered) -> Non
         with step(f"history of {settings.history_heats:,} heats") as current:
             many = ("--heats", str(settings.history_heats), "--seed", str(settings.seed))
             command = plan.command("plant-simulator", "history", "history", *many, "--output", history)
-            current.note(processes.run(command, current))
+            processes.run(command, current)
         facts.history_made = True
         remember(folder, facts)
     if not facts.history_imported:
         with step("import into the lake") as current:
             source = ("--mapping", history / "mapping.yaml", "--input", history)
             command = plan.command("ml-pipeline", "import", "import", *source, "--lake", plan.lake)
-            current.note(processes.run(command, current))
+            processes.run(command, current)
         facts.history_imported = True
         remember(folder, facts)
     with step("first model: train, gate, register, package") as current:
-        current.note(processes.run(plan.command("ml-pipeline", "train", "run", "--lake", plan.lake), current))
+        processes.run(plan.command("ml-pipeline", "train", "run", "--lake", plan.lake), current)
+        current.note(f"version {plan.champion.readlink()}")
 
 
 def make_database(plan: Plan, processes: Processes, facts: Remembered) -> None:
