@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from monitoring.cli import main
-from tests.conftest import NatsServer, free_port, wait_for
+from tests.conftest import Collector, NatsServer, free_port, wait_for
 
 COMMAND = Path(sys.executable).with_name("monitoring")
 
@@ -56,3 +56,11 @@ def test_serve_serves_until_it_is_told_to_stop(tmp_path: Path, nats_server: Nats
         process.terminate()
 
     assert process.wait(timeout=20) in (0, -15)
+
+
+def test_collect_stops_when_told(collector: Collector, lake: Path) -> None:
+    collector.start()
+    wait_for(lambda: "collecting PRODUCT" in collector.log.read_text(), "the collector")
+
+    assert collector.stop() == 0
+    assert (lake / "heats" / "_delta_log").is_dir()
