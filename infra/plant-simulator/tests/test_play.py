@@ -5,14 +5,16 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import nats
 import pytest
+from bus_server import NatsServer
 from contracts import event_faults
 from nats.errors import TimeoutError as NatsTimeoutError
 from screen import ADVICE, RECOMMENDATION_ID, Screen, screen
@@ -261,8 +263,7 @@ def test_a_signal_ends_the_shift_with_a_summary(tmp_path: Path, nats_url: str, b
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    while not backend.decisions and plant.poll() is None:
-        time.sleep(0.05)
+    wait_for(lambda: bool(backend.decisions) or plant.poll() is not None)
     plant.send_signal(signal.SIGTERM)
     line, _ = plant.communicate(timeout=30)
 
@@ -270,6 +271,51 @@ def test_a_signal_ends_the_shift_with_a_summary(tmp_path: Path, nats_url: str, b
     report = json.loads(line)
     assert report["registered"] == report["treatments"] == len(json.loads(summary.read_text())["treatments"])
     assert 0 < report["registered"] < 200
+
+
+def test_a_signal_ends_a_plant_whose_bus_is_away(backend: Screen) -> None:
+    command = ("play", "--nats-url", "nats://127.0.0.1:9", "--backend-url", backend.url)
+    plant = subprocess.Popen(
+        [sys.executable, "-c", "from plant_simulator.cli import main; main()", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert plant.stderr is not None
+    said = plant.stderr.readline()
+    plant.send_signal(signal.SIGTERM)
+    line, _ = plant.communicate(timeout=30)
+
+    assert "bus:" in said
+    assert plant.returncode == 0
+    assert json.loads(line)["registered"] == 0
+
+
+def test_no_event_is_lost_or_doubled_when_the_bus_is_killed(
+    tmp_path: Path, nats_server: NatsServer, backend: Screen
+) -> None:
+    def kill_and_start() -> None:
+        wait_for(lambda: len(backend.decisions) >= 5)
+        nats_server.kill()
+        time.sleep(0.3)
+        nats_server.start()
+
+    trouble = threading.Thread(target=kill_and_start)
+    trouble.start()
+    report = play(nats_server.url, backend, tmp_path / "summary.json", "--heats-per-minute", "1200", heats=40)
+    trouble.join()
+    events_told = told(nats_server.url)
+
+    assert report["completed"] == 40
+    assert len(events_told) == report["events"] == len({event["id"] for event in events_told})
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    for _ in range(1500):
+        if holds():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it did not come to hold within 30 s")
 
 
 def test_treatments_differ_by_everything_that_makes_a_run() -> None:

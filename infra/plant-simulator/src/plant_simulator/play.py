@@ -50,14 +50,33 @@ class Settings:
 
 
 async def play(plant: Catalogue, parameters: Parameters, settings: Settings) -> Counts:
-    """Play until the heats are done, or a signal:
+    """Play until the heats are done, or a signal.
 
-    then no new heat begins, and those under way get a moment to end.
+    After a signal no new heat begins, and those under way get FAREWELL_S to end.
     """
     counts, stop = Counts(), asyncio.Event()
     _on_signals(stop)
+    working = asyncio.create_task(_work(plant, parameters, settings, counts, stop))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({working}, timeout=FAREWELL_S)
+    stopping.cancel()
+    working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working
+    return counts
+
+
+async def _work(
+    plant: Catalogue, parameters: Parameters, settings: Settings, counts: Counts, stop: asyncio.Event
+) -> None:
+    """Register heat after heat; each lives on by itself. A heat that is left to a person holds up nobody."""
     ledger = Ledger(plant, parameters, settings.seed)
-    async with Bus(settings.nats_url) as bus, Backend(settings.backend_url, settings.give_up_s) as backend:
+    bins = Bins(plant, ledger, settings.plant_id, settings.first_heat_no)
+    async with (
+        Bus(settings.nats_url) as bus,
+        Backend(settings.backend_url, settings.give_up_s) as backend,
+    ):
         run = Run(
             plant=plant,
             parameters=parameters,
@@ -69,49 +88,42 @@ async def play(plant: Catalogue, parameters: Parameters, settings: Settings) -> 
             late_result_s=settings.late_result_s,
             bus=bus,
             backend=backend,
-            bins=Bins(plant, ledger, settings.plant_id, settings.first_heat_no),
+            bins=bins,
             counts=counts,
         )
-        for kind, subject, data in run.bins.opening(datetime.now(UTC)):
+        for kind, subject, data in bins.opening(datetime.now(UTC)):
             await run.tell(kind, subject, data)
         saying = asyncio.create_task(_say_now_and_then(counts, settings.heats))
         try:
-            await _shift(run, settings, stop)
+            async with asyncio.TaskGroup() as under_way:
+                await _shift(run, settings, stop, under_way)
         finally:
             saying.cancel()
-    return counts
 
 
-async def _shift(run: Run, settings: Settings, stop: asyncio.Event) -> None:
-    """Register heat after heat; each lives on by itself. A heat that is left to a person holds up nobody."""
-    loop, under_way, places = (
-        asyncio.get_running_loop(),
-        set[asyncio.Task[None]](),
-        asyncio.Semaphore(settings.in_flight),
-    )
-    began, pace_s = loop.time(), 60 / settings.heats_per_minute if settings.heats_per_minute else 0.0
+async def _shift(run: Run, settings: Settings, stop: asyncio.Event, under_way: asyncio.TaskGroup) -> None:
+    places = asyncio.Semaphore(settings.in_flight)
+    began = asyncio.get_running_loop().time()
+    pace_s = 60 / settings.heats_per_minute if settings.heats_per_minute else 0.0
     for index, heats in enumerate(_one_by_one(run, settings)):
-        await _until(stop, began + index * pace_s)
         is_left_to_person = bool(settings.leave_every) and (index + 1) % settings.leave_every == 0
+        await _until(stop, began + index * pace_s)
         if not is_left_to_person:
-            await _first_of(places.acquire(), stop)
+            await places.acquire()
         if stop.is_set():
-            break
+            return
         treatment = await life.register(run, heats)
-        task = asyncio.create_task(
-            life.live(run, heats, treatment, is_left_to_person), name=treatment["heat_uid"]
-        )
-        under_way.add(task)
-        task.add_done_callback(under_way.discard)
+        task = under_way.create_task(_live(run, heats, treatment, is_left_to_person))
         if not is_left_to_person:
             task.add_done_callback(lambda _: places.release())
-        task.add_done_callback(_crash_loudly)
-    await _first_of(asyncio.gather(*under_way), stop)
-    if under_way:
-        log.info("%d heats are under way; they have %g s to end", len(under_way), FAREWELL_S)
-        _, unfinished = await asyncio.wait(under_way, timeout=FAREWELL_S)
-        for task in unfinished:
-            task.cancel()
+
+
+async def _live(run: Run, heats: Heats, treatment: dict[str, Any], is_left_to_person: bool) -> None:
+    try:
+        await life.live(run, heats, treatment, is_left_to_person)
+    except Exception:
+        log.exception("heat %s failed", treatment["heat_uid"])
+        raise
 
 
 def _one_by_one(run: Run, settings: Settings) -> Iterator[Heats]:
@@ -125,21 +137,6 @@ async def _until(stop: asyncio.Event, moment: float) -> None:
     if delay > 0:
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), delay)
-
-
-async def _first_of(work: Any, stop: asyncio.Event) -> None:
-    """Wait for the work, or for the end of the shift."""
-    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
-    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if working.done():
-        await working
-
-
-def _crash_loudly(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        log.critical("heat %s failed", task.get_name(), exc_info=task.exception())
-        signal.raise_signal(signal.SIGTERM)
 
 
 def _on_signals(stop: asyncio.Event) -> None:
