@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -25,8 +26,8 @@ def _drawn(seed: int) -> RecommendationRequest:
     additives = [
         replace(
             additive,
-            stock_kg=float(random.choice([0.0, 60.0, 700.0, 9000.0])),
-            max_kg=None if random.random() < 0.5 else float(random.uniform(0, 1500)),
+            stock_kg=float(random.choice([0.0, 2000.0, 9000.0, 9000.0])),
+            max_kg=None if random.random() < 0.7 else float(random.uniform(100, 3000)),
             min_kg=float(random.choice([0.0, 12.0, 100.0])),
             increment_kg=float(random.choice([0.1, 1.0, 7.0, 25.0])),
         )
@@ -262,6 +263,16 @@ def test_recoveries_say_why_they_differ(bundle: Bundle) -> None:
     assert said.keys() >= {"oxygen 1500 ppm", "last 8 heats"}
     assert said["oxygen 1500 ppm"] < 0 < said["last 8 heats"]
     assert recovery.used == pytest.approx(0.9 + sum(said.values()), abs=0.003)
+
+
+def test_threads_answer_the_same_bytes(grown: Bundle) -> None:
+    requests = [_drawn(seed) for seed in range(6)]
+    alone = [encode(recommend(grown, request)) for request in requests]
+
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda request: encode(recommend(grown, request)), requests * 4))
+
+    assert together == alone * 4
 
 
 def test_the_answer_does_not_depend_on_earlier_ones(grown: Bundle) -> None:

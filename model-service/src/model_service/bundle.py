@@ -14,12 +14,23 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec.structs import asdict
+
 from model_service import __version__
 from model_service.contracts import ModelCard, RecommendationRequest, StationCard, TrainingRange
 from model_service.documents import decode, pretty
 from model_service.errors import BundleRefused, InvalidDocument, MalformedJson, TreesUnavailable
 from model_service.golden import differences, make_golden
-from model_service.manifest import FORMAT, Golden, MadeWith, Manifest, ManifestFile, ManifestStation, Release
+from model_service.manifest import (
+    FORMAT,
+    Golden,
+    MadeWith,
+    Manifest,
+    ManifestFeature,
+    ManifestFile,
+    ManifestStation,
+    Release,
+)
 from model_service.model import Bundle, make_bundle
 from model_service.parameters import Parameters, StationModel, check_parameters
 
@@ -147,7 +158,9 @@ def _manifest(parameters: Parameters, contents: Mapping[str, bytes]) -> Manifest
         golden="golden.json",
         stations={
             name: ManifestStation(
-                elements=sorted(station.elements), features=station.features, heats=station.heats
+                elements=sorted(station.elements),
+                features=[ManifestFeature(**asdict(feature)) for feature in station.features],
+                heats=station.heats,
             )
             for name, station in parameters.stations.items()
         },

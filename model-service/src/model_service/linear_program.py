@@ -79,7 +79,7 @@ def shortage_price(problem: Problem) -> float:
     """Return the price of a shortage of one sd of any element."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ways = np.where(problem.slope > 0, problem.price[:, None] * unit_pct(problem) / problem.slope, np.inf)
-    cheapest = ways.min(axis=0, initial=np.inf)
+    cheapest = ways.min(axis=0, initial=np.inf)[np.isfinite(problem.low_pct)]
     finite = cheapest[np.isfinite(cheapest)]
     return _DEARER * max(float(finite.max(initial=0.0)), float(problem.price.max(initial=0.0)), 1e-6)
 
@@ -161,14 +161,17 @@ def solve(problem: Problem, *, free: bool = False) -> Optimum:
 
 
 def _first_guess(problem: Problem) -> list[float]:
-    """Guess what is added of each element: what lifts it to its lower limit (or to none)."""
+    """Guess what is added of each element: what lifts it to its lower limit with its margin, or nothing."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        recovery = np.where(problem.added_per_kg > 0, problem.slope / problem.added_per_kg, 0.0).max(
-            axis=0, initial=0.0
-        )
-    low = np.where(np.isfinite(problem.low_pct), problem.low_pct, problem.constant_pct)
-    needed: list[float] = (np.maximum(low - problem.constant_pct, 0.0) / np.maximum(recovery, 0.2)).tolist()
-    return needed
+        gain = np.where(problem.added_per_kg > 0, problem.slope / problem.added_per_kg, 0.0)
+    recovery = np.maximum(gain.max(axis=0, initial=0.0), 0.2)
+    low = np.where(np.isfinite(problem.low_pct), problem.low_pct, -np.inf)
+    added = np.zeros(len(low))
+    for _ in range(3):
+        margin = required_margin_pct(problem, added)
+        added = np.maximum(low + margin - problem.constant_pct, 0.0) / recovery
+    guess: list[float] = added.tolist()
+    return guess
 
 
 def _tangent(problem: Problem, columns: int, e: int, added_pct: float) -> tuple[Vector, float]:

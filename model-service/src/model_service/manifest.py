@@ -26,11 +26,15 @@ class MadeWith(msgspec.Struct, frozen=True, kw_only=True):
     source_sha256: Sha256
 
 
+class ManifestFeature(Feature, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """A column of the trees; later versions may say more of it."""
+
+
 class ManifestStation(msgspec.Struct, frozen=True, kw_only=True):
     """What a station's model holds; features in the order of the trees' columns."""
 
     elements: list[Element]
-    features: list[Feature]
+    features: list[ManifestFeature]
     heats: Annotated[int, Meta(ge=0)]
 
 
