@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from plant_simulator import catalogue, parameters
+from plant_simulator import catalogue, cli, parameters
 from plant_simulator.errors import BadSettingError
 
 DOCS = Path(__file__).parents[1] / "docs" / "settings.md"
@@ -39,6 +39,24 @@ def test_a_wrong_figure_is_refused_with_its_place(tmp_path: Path, text: str) -> 
 
     with pytest.raises(BadSettingError, match=r"other\.yaml.*allowed:"):
         parameters.load(file)
+
+
+@pytest.mark.parametrize(
+    "text", ["campaign_min_heats: 20", "slag_reacts_sd: 0.9", "lot_life_min_heats: 0", "trust: ["]
+)
+def test_figures_that_contradict_each_other_are_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "other.yaml"
+    file.write_text(text)
+
+    with pytest.raises(BadSettingError, match="allowed:"):
+        parameters.load(file)
+
+
+def test_a_wrong_file_is_one_line_on_the_command_line(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"^plant-simulator: .*none\.yaml; allowed: a YAML file$"):
+        cli.main(
+            ["master-data", "--parameters", str(tmp_path / "none.yaml"), "--output", str(tmp_path / "m.json")]
+        )
 
 
 def edited(folder: Path, name: str, edit: Callable[[Any], None]) -> Path:
@@ -72,6 +90,15 @@ def _unknown_grade(d: Any) -> None:
     d["entries"][1]["grade"] = "S999"
 
 
+def _nothing_made(d: Any) -> None:
+    for grade in d["grades"]:
+        grade["campaign_share"] = 0
+
+
+def _no_price(d: Any) -> None:
+    del d["additives"][0]["price_per_t"]
+
+
 @pytest.mark.parametrize(
     ("name", "edit", "what"),
     [
@@ -80,6 +107,8 @@ def _unknown_grade(d: Any) -> None:
         ("additives.yaml", _strange_element, "Xx"),
         ("handbook.yaml", _unknown_additive, "Unobtainium"),
         ("handbook.yaml", _unknown_grade, "S999"),
+        ("grades.yaml", _nothing_made, "one above 0"),
+        ("additives.yaml", _no_price, "price_per_t"),
     ],
 )
 def test_a_wrong_data_file_is_refused_with_its_place(

@@ -90,8 +90,21 @@ def load(folder: Path | None = None) -> Catalogue:
             raise BadSettingError(
                 "no such file", f"{source}/{name}", f"a folder with {', '.join(FILES)}"
             ) from None
-    additives, grades, handbook = (yaml.safe_load(texts[name]) for name in FILES)
-    catalogue = Catalogue(
+    try:
+        catalogue = _read(*(yaml.safe_load(texts[name]) for name in FILES))
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BadSettingError(
+            f"{error!r}", str(source), f"what the demo plant's {', '.join(FILES)} have"
+        ) from error
+    _check_handbook(catalogue)
+    return catalogue
+
+
+def _read(additives: Any, grades: Any, handbook: Any) -> Catalogue:
+    shares = [row["campaign_share"] for row in grades["grades"]]
+    if min(shares) < 0 or max(shares) <= 0:
+        raise BadSettingError(f"campaign shares {shares}", "grades.yaml", "none under 0, one above 0")
+    return Catalogue(
         currency=additives["currency"],
         prices_valid_from=additives["valid_from"],
         grades_valid_from=grades["valid_from"],
@@ -99,8 +112,6 @@ def load(folder: Path | None = None) -> Catalogue:
         grades=tuple(_grade(row) for row in grades["grades"]),
         handbook_rule=handbook,
     )
-    _check_handbook(catalogue)
-    return catalogue
 
 
 def _additive(row: Mapping[str, Any]) -> Additive:

@@ -216,6 +216,32 @@ class Parameters:
     )
     extra_sample_rate: float = setting(0.10, "[M]", "share of heats with a sample before the final one")
 
+    def __post_init__(self) -> None:
+        spread = self.slag_reacts_mean * (1 - self.slag_reacts_mean)
+        rules = {
+            "campaign_min_heats": (
+                1 <= self.campaign_min_heats <= self.campaign_max_heats,
+                "1 to campaign_max_heats",
+            ),
+            "lot_life_min_heats": (
+                1 <= self.lot_life_min_heats <= self.lot_life_max_heats,
+                "1 to lot_life_max_heats",
+            ),
+            "aim_fraction_low": (
+                self.aim_fraction_low <= self.aim_fraction_high <= 1,
+                "at most aim_fraction_high, at most 1",
+            ),
+            "slag_reacts_sd": (
+                0 < self.slag_reacts_sd**2 < spread,
+                f"above 0, under {max(spread, 0) ** 0.5:.3g}",
+            ),
+            "steel_mass_t": (self.steel_mass_t > 6 * self.steel_mass_sd_t, "above 6 x steel_mass_sd_t"),
+            "oxygen_median_ppm": (self.oxygen_median_ppm > 0, "above 0"),
+        }
+        for name, (holds, allowed) in rules.items():
+            if not holds:
+                raise BadSettingError(f"{name} {getattr(self, name):g}", "the plant's figures", allowed)
+
 
 def load(path: Path | None) -> Parameters:
     """The defaults, with what a YAML file names put in their place.
@@ -224,7 +250,10 @@ def load(path: Path | None) -> Parameters:
     """
     if path is None:
         return Parameters()
-    given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    try:
+        given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise BadSettingError(f"cannot be read ({error})", str(path), "a YAML file") from None
     if not isinstance(given, dict):
         raise BadSettingError("not a map of names to figures", str(path), "lines such as `trust: 0.8`")
     known = {f.name: f for f in fields(Parameters)}
