@@ -96,6 +96,16 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "file") in found.value.where
 
 
+def test_a_table_that_others_made_keeps_its_past_too(lake: Path) -> None:
+    lake.mkdir(parents=True)
+    configuration = {"delta.logRetentionDuration": "interval 9 days"}
+    DeltaTable.create(lake / "heats", tables.delta_schema("heats"), configuration=configuration)
+    tables.keep_past(open_table(lake, "heats"))
+
+    found = open_table(lake, "heats").metadata().configuration
+    assert found == tables.RETENTION | configuration
+
+
 def test_there_may_be_no_table_yet(lake: Path) -> None:
     assert find_table(lake, "heats") is None
     assert not lake.exists()

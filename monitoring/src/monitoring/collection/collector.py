@@ -32,7 +32,7 @@ from monitoring.collection.duplicates import StoredEvents
 from monitoring.errors import PositionMovedError, RefusedMessageError
 from monitoring.events import read_event
 from monitoring.lake.rows import Row, row_of
-from monitoring.lake.tables import TABLES, append, compact, open_table, position
+from monitoring.lake.tables import TABLES, append, compact, keep_past, open_table, position
 
 BATCH_EVENTS = 1000
 BATCH_LINGER_S = 0.2
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 async def collect(lake: Path, nats_url: str, stop: asyncio.Event) -> None:
     """Collect until `stop` is set. A bus that is away is waited for; errors of the lake are raised."""
     for name in TABLES:
-        open_table(lake, name)
+        keep_past(open_table(lake, name))
     connecting = asyncio.ensure_future(connect(nats_url))
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait([connecting, stopping], return_when=asyncio.FIRST_COMPLETED)

@@ -50,7 +50,7 @@ class BusPosition:
             await (await self._connecting).close()
 
     async def _ask(self, reading: Reading) -> Position:
-        if self._connecting.done():
+        if self._connecting.done() and self._connecting.result().is_connected:
             try:
                 async with asyncio.timeout(ANSWER_WITHIN_S):
                     return await _position(self._connecting.result(), reading)

@@ -6,6 +6,7 @@ position cannot come apart. Delta does not refuse a position that was committed 
 *meanwhile*: so `append` says from which position it starts, and whoever appends has read that position first.
 """
 
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -58,6 +59,14 @@ def open_table(lake: Path, name: TableName) -> DeltaTable:
         ) from error
     _check_columns(table, wanted, path)
     return table
+
+
+def keep_past(table: DeltaTable) -> None:
+    """Have the table keep its old versions, where whoever made it has not said for how long."""
+    unsaid = {key: kept for key, kept in RETENTION.items() if key not in table.metadata().configuration}
+    if unsaid:
+        with suppress(CommitFailedError):  # somebody writes just now; next time then
+            table.alter.set_table_properties(unsaid)
 
 
 def find_table(lake: Path, name: TableName) -> DeltaTable | None:
@@ -131,8 +140,8 @@ def _application(stream: str) -> str:
 
 
 def _check_columns(table: DeltaTable, wanted: Schema, path: Path) -> None:
-    found = {field.name: field.type for field in table.schema().fields}
-    for column in wanted.fields:
+    found = {column.name: column.type for column in arrow_schema(table.schema())}
+    for column in arrow_schema(wanted):
         if found.get(column.name) != column.type:
             raise UnreadableLakeError(
                 f"column {column.name} is {found.get(column.name, 'missing')}",

@@ -94,8 +94,8 @@ def merged(before: Assessed, new: Assessed) -> Assessed:
     """Return both together; a treatment that is in both counts with its higher revision."""
     treatments = pl.concat([before.treatments, new.treatments])
     errors = pl.concat([before.errors, new.errors])
-    corrected = before.treatments.join(new.treatments, on=TREATMENT, how="semi")
-    if corrected.height:
+    corrected = before.treatments.join(new.treatments, on=TREATMENT, how="semi").height > 0
+    if corrected:
         treatments = treatments.sort("revision").unique(TREATMENT, keep="last")
         errors = errors.join(treatments, on=[*TREATMENT, "revision"], how="semi")
     return Assessed(
