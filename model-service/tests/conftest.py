@@ -1,4 +1,4 @@
-"""Bundles are made once a session: they are frozen."""
+"""Bundles are made once: they are frozen."""
 
 from pathlib import Path
 
