@@ -12,7 +12,7 @@ from tests.generator import events
 
 EVENTS = 2000
 AT_ONCE = 50
-PER_SECOND = 200
+PER_SECOND = 250
 
 
 def test_kill_9_in_a_loop_under_load_neither_loses_nor_doubles(
