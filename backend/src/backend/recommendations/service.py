@@ -136,7 +136,8 @@ def store(session: Session, asked: Asked, made: Recommendation) -> bool:
     session.add(made)
     record.heat = asked.heat
     record.recommendation_id = made.recommendation_id
-    record.state = RECOMMENDED
+    if record.state == REGISTERED:  # else it came after the decision, and undoes nothing
+        record.state = RECOMMENDED
     _tell(session, record, made)
     return True
 

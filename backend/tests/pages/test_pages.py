@@ -1,0 +1,189 @@
+"""The steelmaker's pages: what they show, and what confirming does."""
+
+import re
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from backend.worker import Worker
+from tests import plant
+from tests.life import complete, decision, known, recommended
+from tests.stub_model import StubModel
+
+
+def page(heat: dict[str, Any]) -> str:
+    return plant.path(heat["treatment"]).replace("/api/v1/treatments", "/heats")
+
+
+def form(html: str, **changes: str) -> dict[str, Any]:
+    """What a browser sends when nothing is typed but a name."""
+    hidden = dict(re.findall(r'name="(decision_id|recommendation_id)" value="([^"]*)"', html))
+    return {
+        **hidden,
+        "additive": re.findall(r'name="additive" value="([^"]*)"', html),
+        "lot": re.findall(r'name="lot" value="([^"]*)"', html),
+        "kg": re.findall(r'name="kg"[^>]*? value="([^"]*)"', html),
+        "reason_code": "",
+        "note": "",
+        "decided_by": "Novak",
+    } | changes
+
+
+class TestList:
+    def test_without_heats_it_says_what_to_expect(self, client: TestClient) -> None:
+        assert "A heat appears as soon as the plant registers it." in client.get("/").text
+
+    def test_each_heat_with_its_state_and_who_recommended(
+        self, client: TestClient, worker: Worker, model: StubModel
+    ) -> None:
+        recommended(client, worker, heat_no="26-1")
+        model.status = 503
+        recommended(client, worker, heat_no="26-2")
+        client.post("/api/v1/heats", json=plant.heat(heat_no="26-3"))
+
+        html = client.get("/").text
+
+        assert html.index("26-3") < html.index("26-2") < html.index("26-1")
+        assert "waits for a recommendation" in html
+        assert "▲ handbook" in html
+        assert "model 3" in html
+
+    def test_names_of_the_plant_are_text_and_no_markup(self, client: TestClient) -> None:
+        client.post("/api/v1/heats", json=plant.heat(heat_no="<b>1</b>", grade="Э76ХФ"))
+
+        html = client.get("/").text
+
+        assert "&lt;b&gt;1&lt;/b&gt;" in html
+        assert "Э76ХФ" in html
+
+    def test_older_heats_are_a_page_away(self, client: TestClient) -> None:
+        for number in range(51):
+            client.post("/api/v1/heats", json=plant.heat(heat_no=f"26-{number:05}"))
+
+        first = client.get("/").text
+        older = re.search(r'href="(/\?before=\d+)"', first)
+
+        assert "26-00000" not in first
+        assert older is not None
+        assert "26-00000" in client.get(older.group(1)).text
+
+
+class TestHeat:
+    def test_it_shows_the_recommendation_and_notes_that_it_was_shown(
+        self, client: TestClient, worker: Worker
+    ) -> None:
+        heat = recommended(client, worker)
+        before = known(client, heat)["shown_at"]
+
+        html = client.get(page(heat)).text
+
+        assert before is None
+        assert known(client, heat)["shown_at"] is not None
+        assert 'value="1375"' in html
+        assert "1\u2009612.87" in html
+        assert "The handbook rule would cost 1\u2009664.37 EUR." in html
+        assert "0.776" in html
+
+    def test_confirmed_as_it_is(self, client: TestClient, worker: Worker) -> None:
+        heat = recommended(client, worker)
+        sent = form(client.get(page(heat)).text)
+
+        first = client.post(page(heat), data=sent, follow_redirects=False)
+        again = client.post(page(heat), data=sent, follow_redirects=False)
+
+        assert (first.status_code, again.status_code) == (303, 303)
+        decided = known(client, heat)["decision"]
+        assert decided["revision"] == 1
+        assert decided["decided_by"] == "Novak"
+        assert decided["additions"] == known(client, heat)["recommendation"]["additions"]
+        assert "Decided by <strong>Novak</strong>" in client.get(page(heat)).text
+
+    def test_edited_without_a_reason_it_says_so_and_keeps_what_was_typed(
+        self, client: TestClient, worker: Worker
+    ) -> None:
+        heat = recommended(client, worker)
+        sent = form(client.get(page(heat)).text)
+        sent["kg"][0] = "1 500,5"
+
+        refused = client.post(page(heat), data=sent)
+        sent["reason_code"] = "temperature"
+        accepted = client.post(page(heat), data=sent, follow_redirects=False)
+
+        assert refused.status_code == 422
+        assert "A reason is needed" in refused.text
+        assert 'value="1 500,5"' in refused.text
+        assert accepted.status_code == 303
+        assert known(client, heat)["decision"]["additions"][0]["added_kg"] == 1500.5
+
+    def test_what_is_no_number_is_said(self, client: TestClient, worker: Worker) -> None:
+        heat = recommended(client, worker)
+        sent = form(client.get(page(heat)).text)
+        sent["kg"][0] = "plenty"
+
+        refused = client.post(page(heat), data=sent)
+
+        assert refused.status_code == 422
+        assert "is no number" in refused.text
+
+    def test_the_handbook_is_labelled_and_its_reason_given(
+        self, client: TestClient, worker: Worker, model: StubModel
+    ) -> None:
+        model.status = 503
+
+        html = client.get(page(recommended(client, worker))).text
+
+        assert "Handbook rule, not the model:" in html
+        assert "the model service answered 503" in html
+        assert "predicted by nominal recoveries" in html
+
+    def test_before_the_recommendation_it_can_be_decided(self, client: TestClient) -> None:
+        heat = plant.heat()
+        client.post("/api/v1/heats", json=heat)
+        html = client.get(page(heat)).text
+        sent = form(html)
+        sent["kg"][0] = "1400"
+
+        answer = client.post(page(heat), data=sent, follow_redirects=False)
+
+        assert "The recommendation is on its way." in html
+        assert answer.status_code == 303
+        assert known(client, heat)["decision"]["recommendation_id"] is None
+
+    def test_afterwards_the_result_stands_beside_the_prediction(
+        self, client: TestClient, worker: Worker
+    ) -> None:
+        heat = recommended(client, worker)
+        client.put(f"{plant.path(heat['treatment'])}/decision", json=decision(client, heat))
+        complete(client, worker, heat)
+
+        html = client.get(page(heat)).text
+
+        assert "predicted for what was weighed" in html
+        assert '<td class="number big">0.790</td>' in html
+        assert "1\u2009427" in html
+        assert "Confirm" not in html
+
+    def test_a_heat_without_windows_says_what_is_missing(self, client: TestClient, worker: Worker) -> None:
+        heat = plant.heat(grade="new")
+        del heat["windows"]
+        client.post("/api/v1/heats", json=heat)
+
+        assert "No window is known for grade new." in client.get(page(heat)).text
+
+    def test_a_heat_that_is_not_known_is_a_page_for_a_person_and_a_problem_for_a_program(
+        self, client: TestClient
+    ) -> None:
+        path = page(plant.heat())
+
+        person = client.get(path, headers={"Accept": "text/html"})
+        program = client.get(path, headers={"Accept": "application/json"})
+
+        assert (person.status_code, program.status_code) == (404, 404)
+        assert "Show all heats" in person.text
+        assert program.json()["title"] == "Not known here"
+
+    def test_nothing_is_fetched_from_elsewhere(self, client: TestClient, worker: Worker) -> None:
+        heat = recommended(client, worker)
+
+        for path in ("/", page(heat), "/static/style.css", "/static/heat.js", "/static/list.js"):
+            assert re.findall(r"(?:src|href|url\()=?[\"']?https?://", client.get(path).text) == []

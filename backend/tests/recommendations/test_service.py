@@ -1,0 +1,331 @@
+"""Recommendations: what the model is asked, what is done with its answer, and the handbook where there is none."""
+
+import logging
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import Engine
+from sqlmodel import select
+
+from backend.clock import now
+from backend.database import reading, writing
+from backend.errors import validate
+from backend.events import StockCounted
+from backend.master_data import service as master_data
+from backend.model_client import ModelClient
+from backend.recommendations.tables import Recommendation
+from backend.worker import Worker
+from tests import contracts, plant
+from tests.life import complete, known, recommended, work
+from tests.stub_model import ABSTAINED, StubModel
+
+HANDBOOK_KG = {"SiMn": 1425.0, "FeSi75": 80.0, "coke": 146.0}
+
+
+def kilograms(recommendation: dict[str, Any]) -> dict[str, float]:
+    return {addition["additive"]: addition["added_kg"] for addition in recommendation["additions"]}
+
+
+class TestRequest:
+    def test_what_the_model_is_asked_is_in_its_contract(
+        self, client: TestClient, worker: Worker, model: StubModel
+    ) -> None:
+        complete(client, worker, recommended(client, worker))
+        recommended(client, worker)
+
+        for request in model.asked("/v1/recommendations"):
+            contracts.check(request, "model-service/recommendation-request.v1.schema.json")
+        for request in model.asked("/v1/predictions"):
+            contracts.check(request, "model-service/prediction-request.v1.schema.json")
+
+    def test_recent_heats_come_with_what_was_predicted_then(
+        self, client: TestClient, worker: Worker, model: StubModel
+    ) -> None:
+        first, second = recommended(client, worker), recommended(client, worker)
+        complete(client, worker, first)
+        complete(client, worker, second)
+        elsewhere = plant.heat()
+        elsewhere["treatment"]["station"] = "ladle_furnace"
+        client.post("/api/v1/heats", json=elsewhere)
+        third = recommended(client, worker)
+
+        requests = {
+            request["heat"]["treatment"]["heat_uid"]: request
+            for request in model.asked("/v1/recommendations")
+        }
+        last = requests[third["treatment"]["heat_uid"]]
+        assert [recent["treatment"] for recent in last["recent_heats"]] == [
+            first["treatment"],
+            second["treatment"],
+        ]
+        newest = last["recent_heats"][-1]
+        assert newest["base_prediction_pct"] == {"C": 0.189, "Si": 0.201, "Mn": 0.772}
+        assert newest["bundle_hash"] == "ab" * 32
+        assert newest["chemistry_after"]["Mn"] == 0.79
+        assert [addition["added_kg"] for addition in newest["additions"]] == [1427.0, 79.0, 147.0]
+        assert requests[elsewhere["treatment"]["heat_uid"]]["recent_heats"] == []
+
+    def test_no_more_than_thirty_recent_heats_are_sent(
+        self, client: TestClient, worker: Worker, model: StubModel
+    ) -> None:
+        for _ in range(32):
+            complete(client, worker, recommended(client, worker))
+        last = recommended(client, worker)
+
+        assert len(model.asked("/v1/recommendations")[-1]["recent_heats"]) == 30
+        assert known(client, last)["state"] == "recommended"
+
+    def test_windows_of_the_grade_are_sent_where_the_heat_has_none(
+        self, client: TestClient, worker: Worker, model: StubModel
+    ) -> None:
+        heat = plant.heat()
+        del heat["windows"]
+
+        client.post("/api/v1/heats", json=heat)
+        work(worker)
+
+        assert model.asked("/v1/recommendations")[0]["heat"]["windows"]["Mn"] == {
+            "min": 0.7,
+            "aim": 0.8,
+            "max": 1.0,
+        }
+
+    def test_an_additive_that_is_out_of_stock_is_not_offered(
+        self, client: TestClient, worker: Worker, model: StubModel, engine: Engine
+    ) -> None:
+        counted = {
+            "plant_id": "demo",
+            "additive": "SiMn",
+            "stock_kg": 0.0,
+            "counted_at": "2026-03-02T05:00:00Z",
+        }
+        with writing(engine) as session:
+            master_data.count_stock(session, validate(StockCounted, counted))
+
+        recommended(client, worker)
+
+        (request,) = model.asked("/v1/recommendations")
+        assert [offer["additive"] for offer in request["additives"]] == ["FeMnHC", "FeSi75", "coke"]
+
+
+class TestFallback:
+    """The steelmaker gets the handbook's kilograms, and why."""
+
+    def test_a_slow_model_is_not_waited_for(
+        self, client: TestClient, worker: Worker, model: StubModel
+    ) -> None:
+        model.delay_s = 3.0
+
+        recommendation = known(client, recommended(client, worker))["recommendation"]
+
+        assert recommendation["source"] == "handbook"
+        assert recommendation["fallback_reason"] == "the model service did not answer within 0.5 s"
+        assert kilograms(recommendation) == HANDBOOK_KG
+        assert recommendation["cost"] == {"amount": pytest.approx(1664.37), "currency": "EUR"}
+        assert recommendation["model_version"] is None
+        contracts.check(recommendation, "product-events/recommendation-record.v1.schema.json")
+
+    def test_an_abstention_is_kept_with_its_reasons(
+        self, client: TestClient, worker: Worker, model: StubModel
+    ) -> None:
+        model.recommendation = contracts.example(ABSTAINED)
+
+        recommendation = known(client, recommended(client, worker))["recommendation"]
+
+        assert recommendation["source"] == "handbook"
+        assert recommendation["fallback_reason"] == (
+            "the model abstained: steel mass 19.4 t is outside 98 to 131 t seen in training"
+        )
+        assert recommendation["answer"]["status"] == "abstained"
+        assert kilograms(recommendation) == HANDBOOK_KG
+        contracts.check(recommendation, "product-events/recommendation-record.v1.schema.json")
+
+    def test_an_error_of_the_model_is_named(
+        self, client: TestClient, worker: Worker, model: StubModel
+    ) -> None:
+        model.status = 500
+
+        recommendation = known(client, recommended(client, worker))["recommendation"]
+
+        assert recommendation["fallback_reason"] == "the model service answered 500"
+        assert kilograms(recommendation) == HANDBOOK_KG
+
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            ({"status": "certainly"}, "the model service's answer is not in its contract: $.status"),
+            ({"additions": [{"additive": "gold", "added_kg": 1.0, "cost": {"amount": 1.0, "currency": "EUR"}}]},
+             "gold is not among what can be added"),
+            ({"additions": [{"additive": "coke", "added_kg": 401.0, "cost": {"amount": 1.0, "currency": "EUR"}}]},
+             "the model's recommendation breaks a hard limit: coke 401 kg is more than 400 kg per treatment"),
+        ],
+    )  # fmt: skip
+    def test_an_answer_that_cannot_be_followed_is_not_shown(
+        self, client: TestClient, worker: Worker, model: StubModel, change: dict[str, Any], reason: str
+    ) -> None:
+        model.recommendation |= change
+
+        recommendation = known(client, recommended(client, worker))["recommendation"]
+
+        assert recommendation["source"] == "handbook"
+        assert reason in recommendation["fallback_reason"]
+        assert kilograms(recommendation) == HANDBOOK_KG
+        contracts.check(recommendation, "product-events/recommendation-record.v1.schema.json")
+
+    def test_without_a_rule_nothing_is_recommended_and_that_is_said(
+        self, client: TestClient, worker: Worker, model: StubModel
+    ) -> None:
+        model.status = 503
+        heat = plant.heat()
+        heat["treatment"]["station"] = "ladle_furnace"
+
+        client.post("/api/v1/heats", json=heat)
+        work(worker)
+
+        recommendation = known(client, heat)["recommendation"]
+        assert recommendation["additions"] == []
+        assert "no rule for station ladle_furnace and grade B500B" in recommendation["fallback_reason"]
+
+    def test_a_mass_that_cannot_be_gives_no_kilograms_that_cannot_be(
+        self, client: TestClient, worker: Worker, model: StubModel, engine: Engine
+    ) -> None:
+        document = contracts.example("master-data/examples/master-data.v1/valid/small-plant.json")
+        document["additives"][0]["max_kg"] = document["additives"][0]["stock_kg"] = None
+        document["additives"][0]["assay"] = {"Mn": 0.001}
+        assert client.put("/api/v1/master-data", json=document).status_code == 200
+        model.status = 503
+        document["additives"][1]["stock_kg"] = 0.0
+        client.put("/api/v1/master-data", json=document)
+
+        recommendation = known(client, recommended(client, worker))["recommendation"]
+
+        assert recommendation["additions"] == []
+        assert "more than 150 kg per tonne" in recommendation["fallback_reason"]
+
+
+class TestPrediction:
+    def test_a_model_that_is_down_holds_up_no_completion(
+        self, client: TestClient, worker: Worker, model: StubModel
+    ) -> None:
+        heat = recommended(client, worker)
+        model.status = 503
+
+        complete(client, worker, heat)
+
+        assert known(client, heat)["state"] == "completed"
+        assert known(client, heat)["prediction"] is None
+
+    def test_what_was_not_predicted_when_weighed_is_asked_for_again_at_completion(
+        self, client: TestClient, worker: Worker, model: StubModel
+    ) -> None:
+        heat = recommended(client, worker)
+        path = plant.path(heat["treatment"])
+        model.status = 503
+        client.post(f"{path}/weighed", json=plant.weighed(heat["treatment"]))
+        work(worker)
+        model.status = 200
+
+        client.post(f"{path}/samples", json=plant.sample(heat["treatment"]))
+        work(worker)
+
+        assert known(client, heat)["state"] == "completed"
+        assert known(client, heat)["prediction"]["status"] == "predicted"
+
+    def test_what_was_weighed_from_another_lot_is_predicted_with_its_certificate(
+        self, client: TestClient, worker: Worker, model: StubModel, engine: Engine
+    ) -> None:
+        heat = recommended(client, worker)
+        received = contracts.example("plant-events/examples/plant.lot.received.v1/valid/simn.json")
+        with writing(engine) as session:
+            master_data.receive_lot(session, validate(master_data.LotReceived, received))
+        weighed = plant.weighed(heat["treatment"])
+        weighed["additions"][0]["lot"] = "SM-119"
+
+        client.post(f"{plant.path(heat['treatment'])}/weighed", json=weighed)
+        work(worker)
+
+        (request,) = model.asked("/v1/predictions")
+        assert (request["additives"][0]["lot"], request["additives"][0]["assay"]["Mn"]) == ("SM-119", 65.4)
+
+    def test_an_additive_that_nobody_knows_is_kept_but_not_predicted(
+        self, client: TestClient, worker: Worker, model: StubModel
+    ) -> None:
+        heat = recommended(client, worker)
+        weighed = plant.weighed(heat["treatment"])
+        weighed["additions"][0]["additive"] = "mystery"
+
+        client.post(f"{plant.path(heat['treatment'])}/weighed", json=weighed)
+        work(worker)
+
+        assert model.asked("/v1/predictions") == []
+        assert known(client, heat)["weighed"][0]["additive"] == "mystery"
+        assert known(client, heat)["prediction"] is None
+
+
+class TestShadow:
+    def test_a_shadow_is_asked_the_same_and_never_shown(
+        self, client: TestClient, engine: Engine, model: StubModel, live: ModelClient
+    ) -> None:
+        with StubModel() as other:
+            other.recommendation["model"] = other.recommendation["model"] | {"version": "4"}
+            shadow = ModelClient(other.url, 0.5)
+            worker = Worker(engine, live, shadow)
+            heat = recommended(client, worker)
+            worker.close()
+            shadow.close()
+
+        assert other.asked("/v1/recommendations") == model.asked("/v1/recommendations")
+        assert known(client, heat)["recommendation"]["model_version"] == "3"
+        with reading(engine) as session:
+            roles = session.exec(select(Recommendation.role, Recommendation.model_version)).all()
+        assert sorted(roles) == [("live", "3"), ("shadow", "4")]
+
+    def test_a_shadow_that_is_down_is_only_logged(
+        self, client: TestClient, engine: Engine, live: ModelClient, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        shadow = ModelClient("http://127.0.0.1:9", 0.5)
+        worker = Worker(engine, live, shadow)
+        with caplog.at_level(logging.WARNING):
+            heat = recommended(client, worker)
+            worker.close()
+        shadow.close()
+
+        assert known(client, heat)["state"] == "recommended"
+        assert "no shadow recommendation" in caplog.text
+
+
+class TestAskAgain:
+    def test_asking_again_makes_a_new_one(self, client: TestClient, worker: Worker) -> None:
+        heat = recommended(client, worker)
+        first = known(client, heat)["recommendation"]
+
+        answer = client.post(f"{plant.path(heat['treatment'])}/recommendations")
+
+        assert answer.status_code == 201
+        assert answer.json()["recommendation_id"] != first["recommendation_id"]
+        assert (
+            known(client, heat)["recommendation"]["recommendation_id"] == answer.json()["recommendation_id"]
+        )
+
+    def test_a_treatment_that_was_decided_is_not_asked_for_again(
+        self, client: TestClient, worker: Worker
+    ) -> None:
+        heat = recommended(client, worker)
+        complete(client, worker, heat)
+
+        answer = client.post(f"{plant.path(heat['treatment'])}/recommendations")
+
+        assert answer.status_code == 409
+        assert answer.json()["errors"][0]["what"] == "the treatment is completed"
+
+    def test_the_time_it_was_first_shown_is_kept(self, client: TestClient, worker: Worker) -> None:
+        heat = recommended(client, worker)
+        before = now()
+        path = plant.path(heat["treatment"])
+        shown = f"{path}/recommendations/{known(client, heat)['recommendation']['recommendation_id']}/shown"
+
+        first, second = client.post(shown).json()["shown_at"], client.post(shown).json()["shown_at"]
+
+        assert first == second
+        assert before.isoformat()[:19] <= first[:19]
