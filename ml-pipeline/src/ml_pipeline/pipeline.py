@@ -21,6 +21,7 @@ from model_service.golden import differences
 from model_service.manifest import Golden, Release
 from model_service.parameters import Parameters
 from model_service.priors import prior_parameters
+from threadpoolctl import threadpool_limits
 
 from ml_pipeline.errors import ExtractError, GateError
 from ml_pipeline.provenance import provenance
@@ -93,7 +94,10 @@ def run_train(folders: Folders, tell: Tell, seed: int = SEED) -> None:
         f"train: {sum(h.height for h in past.values())} heats; the newest "
         f"{sum(h.height for h in test.values())} are kept back"
     )
-    trained = train(past, seed, tell)
+    with threadpool_limits(
+        limits=1
+    ):  # sums in one order, so that the same heats give the same bytes on any machine
+        trained = train(past, seed, tell)
     shutil.rmtree(folders.work / "bundle", ignore_errors=True)
     requests = _golden_requests(folders, past, list(trained.parameters.stations))
     bundle_hash = write_bundle(folders.work / "bundle", trained.parameters, trained.trees, requests)

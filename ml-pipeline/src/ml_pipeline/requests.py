@@ -78,6 +78,7 @@ def heat(row: Row) -> Heat:
         heat_no=row["heat_no"],
         revision=row["revision"],
         registered_at=instant(row["registered_at"]),
+        available_at=instant(row["registered_at"]),  # the row's own is that of its result
         grade=row["grade"],
         windows={
             w["element"]: Window(min=w["min_pct"], aim=w["aim_pct"], max=w["max_pct"]) for w in row["windows"]
@@ -120,6 +121,7 @@ def assayed(row: Row) -> list[Additive]:
             min_kg=a["min_kg"] or 0.0,
             max_kg=a["max_kg"],
             metallic_yield=metallic_yield(len(a["assay"])),
+            available_at=instant(row["registered_at"]),
         )
         for a in row["additives"]
     ]

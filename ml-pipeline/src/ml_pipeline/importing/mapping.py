@@ -19,6 +19,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from ml_pipeline.errors import MappingError
 
@@ -39,11 +40,13 @@ class Strict(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known(cls, value: Any) -> Any:
-        unknown = [key for key in value if key not in cls.model_fields] if isinstance(value, dict) else []
-        if unknown:
-            raise ValueError(
-                f"unknown key {', '.join(map(str, unknown))}; allowed: {', '.join(cls.model_fields)}"
-            )
+        for key in value if isinstance(value, dict) else ():
+            if key not in cls.model_fields:
+                raise PydanticCustomError(
+                    "unknown_key",
+                    "this key is not known; allowed: {allowed}",
+                    {"key": str(key), "allowed": ", ".join(cls.model_fields)},
+                )
         return value
 
 
@@ -266,6 +269,7 @@ def load_mapping(path: Path) -> Mapping:
         lines = [f"{path}: {len(error.errors())} errors in the mapping"]
         for detail in error.errors():
             where = [part for part in detail["loc"] if part not in _TAGS]
+            where += [detail["ctx"]["key"]] if detail["type"] == "unknown_key" else []
             line = _line(tree, where)
             lines.append(f"  {'.'.join(map(str, where)) or '(whole file)'} (line {line}): {_say(detail)}")
         raise MappingError("\n".join(dict.fromkeys(lines))) from error
@@ -319,5 +323,5 @@ def _say(detail: Any) -> str:
     message = str(detail["msg"]).removeprefix("Value error, ")
     if detail["type"] == "missing":
         return "is needed and missing"
-    given = detail.get("input")
+    given = detail.get("input") if detail["type"] != "unknown_key" else {}
     return f"{message}, got {given!r}" if isinstance(given, str | int | float | None) else message

@@ -153,7 +153,9 @@ def _window_column(grades: pl.Series, windows: dict[str, dict[str, Window]]) -> 
         ]
         for g in names
     ]
-    table = pl.DataFrame({"grade": names, "windows": pl.Series(records, dtype=pl.List(WINDOW))})
+    table = pl.DataFrame(
+        {"grade": pl.Series(names, dtype=pl.String), "windows": pl.Series(records, dtype=pl.List(WINDOW))}
+    )
     return grades.to_frame("grade").join(table, on="grade", how="left", maintain_order="left")["windows"]
 
 

@@ -20,11 +20,10 @@ HUBER = 1.345
 ROUNDS = 12
 OFFSET_PRIOR_SD = 2.0
 """Of the prior noise, where additions vary enough to tell an offset from a recovery."""
-ADDED_ERROR = 0.1
+ADDED_ERROR, ADDED_ERROR_WITH_OXYGEN = 0.1, 0.05
 """Relative sd of what is not known of an addition: mass, assay, weighing, and what operators see and the
-record does not.
-Where additions vary hardly more than that, the slope within heats is the operators', not the steel's, and
-the level decides."""
+record does not (less where oxygen is measured). Where additions vary hardly more than that, the slope within
+heats is the operators', not the steel's, and the level decides."""
 OFFSET_LEAST = 0.05
 MAIN_PART = 0.3
 SLOPE_PRIOR_SD = 0.3
@@ -59,7 +58,13 @@ def usable(known: Terms) -> NDArray[np.bool_]:
     )
 
 
-def fit(known: Terms, features: NDArray[np.float64], prior: ElementModel, slope_priors: Vector) -> Physics:
+def fit(
+    known: Terms,
+    features: NDArray[np.float64],
+    prior: ElementModel,
+    slope_priors: Vector,
+    added_error: float = ADDED_ERROR,
+) -> Physics:
     """Fit by ridge around the prior mean; all heats of `known` are usable, `features` are standardised (0 =
     default).
 
@@ -70,7 +75,9 @@ def fit(known: Terms, features: NDArray[np.float64], prior: ElementModel, slope_
     increment = known.final_pct - known.first_pct + known.diluted_pct
     design = np.column_stack([added, np.ones_like(added), features])
     mean = np.concatenate([[prior.recovery, prior.offset_pct], slope_priors])
-    offset_sd = OFFSET_PRIOR_SD * prior.noise_sd_pct * max(_reliability(known) ** 2, OFFSET_LEAST)
+    offset_sd = (
+        OFFSET_PRIOR_SD * prior.noise_sd_pct * max(_reliability(known, added_error) ** 2, OFFSET_LEAST)
+    )
     spread = np.concatenate(
         [[prior.recovery_sd, offset_sd], np.full(features.shape[1], SLOPE_PRIOR_SD * prior.noise_sd_pct)]
     )
@@ -109,14 +116,14 @@ def robust_sd(values: Vector) -> float:
     return float(1.4826 * np.median(np.abs(values - np.median(values)))) if len(values) else 0.0
 
 
-def _reliability(known: Terms) -> float:
+def _reliability(known: Terms, added_error: float) -> float:
     """Share of the variance of what was added that is really known; 1 where additions are no main part of
     the result,
     so that its level says something of the offset (or of the first analysis) and nothing of the recovery."""
     usual = float(np.median(known.added_pct))
     if usual < MAIN_PART * float(np.median(known.final_pct)):
         return 1.0
-    return max(0.0, 1.0 - (ADDED_ERROR * usual / max(robust_sd(known.added_pct), 1e-9)) ** 2)
+    return max(0.0, 1.0 - (added_error * usual / max(robust_sd(known.added_pct), 1e-9)) ** 2)
 
 
 def _deviations(residual: Vector, known: Terms, prior: ElementModel) -> tuple[float, float]:

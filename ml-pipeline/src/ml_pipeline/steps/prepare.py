@@ -134,7 +134,7 @@ def _spread(
     if not with_sd:
         return values
     limits = records.filter(pl.col("below_pct").is_not_null()).with_columns(sd=pl.col("below_pct") / 12**0.5)
-    return values.join(_pivot(limits, "first_sd.", "sd"), on="row", how="left")
+    return values.join(_pivot(limits, "first_sd.", "sd"), on="row", how="left", maintain_order="left")
 
 
 def _tipped(heats: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -143,21 +143,29 @@ def _tipped(heats: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     fields = ["additive", "lot", "added_kg"]
     weighed = _records(heats, "weighed").select("row", *fields)
     decided = _records(heats.filter(pl.col("weighed").list.len() == 0), "decided").select("row", *fields)
-    tipped = pl.concat([weighed, decided]).group_by("row", "additive", "lot").agg(pl.col("added_kg").sum())
+    tipped = (
+        pl.concat([weighed, decided])
+        .group_by("row", "additive", "lot", maintain_order=True)
+        .agg(pl.col("added_kg").sum())
+    )
     offers = _records(heats, "additives").select("row", "additive", "lot", "assay")
-    exact = tipped.join(offers, on=["row", "additive", "lot"], how="left", nulls_equal=True)
+    exact = tipped.join(
+        offers, on=["row", "additive", "lot"], how="left", nulls_equal=True, maintain_order="left"
+    )
     # A lot that the heat's offers don't name any more: the certificate of the additive's first offer, as
     # the service takes it.
     any_lot = offers.unique(["row", "additive"], keep="first", maintain_order=True).select(
         "row", "additive", other="assay"
     )
-    found = exact.join(any_lot, on=["row", "additive"], how="left").with_columns(
+    found = exact.join(any_lot, on=["row", "additive"], how="left", maintain_order="left").with_columns(
         assay=pl.coalesce("assay", "other")
     )
     share = pl.when(pl.col("assay").list.len() > 0).then(metallic_yield(1)).otherwise(metallic_yield(0))
-    metallic = found.group_by("row").agg(metallic_kg=(pl.col("added_kg") * share).sum())
+    metallic = found.group_by("row", maintain_order=True).agg(metallic_kg=(pl.col("added_kg") * share).sum())
     assays = found.explode("assay").drop_nulls("assay").unnest("assay")
-    kilograms = assays.group_by("row", "element").agg(kg=(pl.col("added_kg") * pl.col("pct") / 100).sum())
+    kilograms = assays.group_by("row", "element", maintain_order=True).agg(
+        kg=(pl.col("added_kg") * pl.col("pct") / 100).sum()
+    )
     return kilograms.sort("row", "element"), metallic
 
 
@@ -165,7 +173,7 @@ def _pivot(records: pl.DataFrame, prefix: str, value: str) -> pl.DataFrame:
     if records.is_empty():
         return pl.DataFrame(schema={"row": pl.UInt32})
     names = sorted(records["element"].unique())
-    wide = records.group_by("row").agg(
+    wide = records.group_by("row", maintain_order=True).agg(
         pl.col(value).filter(pl.col("element") == n).first().alias(f"{prefix}{n}") for n in names
     )
     return wide.with_columns(pl.col("row").cast(pl.UInt32))

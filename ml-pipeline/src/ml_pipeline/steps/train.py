@@ -165,7 +165,9 @@ def _fit_element(
     ]
     standard = np.column_stack(columns) if columns else np.zeros((len(matrix), 0))
     expected = np.array([prior.offset_slopes.get(f.name, 0.0) for f in slopes]) * scale
-    fitted = physics.fit(known, standard, prior, expected)
+    oxygen_known = any(f.name == "oxygen_ppm" for f in shell.features)
+    added_error = physics.ADDED_ERROR_WITH_OXYGEN if oxygen_known else physics.ADDED_ERROR
+    fitted = physics.fit(known, standard, prior, expected, added_error)
     residual, trees = fitted.residual_pct, {}
     recovery_cap, offset_cap = (
         corrections.CAP_SD * fitted.recovery_sd,

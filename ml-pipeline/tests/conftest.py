@@ -1,0 +1,49 @@
+"""One made-up plant, imported and taken through the whole pipeline once for all tests that only look."""
+
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import extracts
+
+from ml_pipeline import pipeline
+from ml_pipeline.importing.extract_import import Imported, read_extract, write_import
+from ml_pipeline.importing.mapping import load_mapping
+from ml_pipeline.pipeline import Folders
+
+
+class Plant(NamedTuple):
+    extract: Path
+    mapping: Path
+    lake: Path
+    imported: Imported
+
+
+@pytest.fixture(scope="session")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Plant:
+    """900 heats of a made-up plant, in its lake."""
+    folder = tmp_path_factory.mktemp("plant")
+    mapping = extracts.write(folder / "extract", extracts.heats(900))
+    imported = read_extract(folder / "extract", load_mapping(mapping))
+    write_import(folder / "lake", imported)
+    return Plant(folder / "extract", mapping, folder / "lake", imported)
+
+
+@pytest.fixture(scope="session")
+def released(plant: Plant, tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    """Folders of a pipeline that has released its first model."""
+    folders = make_folders(tmp_path_factory.mktemp("pipeline"), plant.lake)
+    for step in pipeline.STEPS.values():
+        step(folders, lambda _: None)
+    return folders
+
+
+def make_folders(root: Path, lake: Path) -> Folders:
+    for name in ("work", "artifacts"):
+        (root / name).mkdir(parents=True)
+    uri = f"sqlite:///{root / 'mlflow.db'}"
+    return Folders(lake, root / "work", root / "artifacts", root / "models", uri)

@@ -1,0 +1,68 @@
+"""The vectorised model of training and evaluation, and the Model Service's, give the same numbers."""
+
+import dataclasses
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+from conftest import Plant
+from model_service import prediction
+from model_service.bundle import Bundle, load_bundle
+from model_service.parameters import Parameters, SlowState
+
+from ml_pipeline import lake
+from ml_pipeline.pipeline import Folders
+from ml_pipeline.requests import prediction_request
+from ml_pipeline.steps.extract import in_force
+from ml_pipeline.steps.outcome import lagged, predict
+from ml_pipeline.steps.prepare import prepare
+
+
+def with_slow_state(bundle: Bundle) -> Bundle:
+    """The made-up plant has no memory, so training switched the slow state off."""
+    station = bundle.parameters.stations["tapping"]
+    elements = {
+        name: msgspec.structs.replace(
+            model, slow_state=SlowState(residual_sd_pct=0.01, half_life_heats=6.0, prior_heats=4.0)
+        )
+        for name, model in station.elements.items()
+    }
+    stations = {"tapping": msgspec.structs.replace(station, elements=elements)}
+    return dataclasses.replace(bundle, parameters=Parameters(stations=stations))
+
+
+def test_predictions_equal_the_model_services(plant: Plant, released: Folders) -> None:
+    bundle = with_slow_state(load_bundle(released.work / "bundle"))
+    station = bundle.parameters.stations["tapping"]
+    rows = in_force(lake.scan(plant.lake, "heats")[0].collect())
+    heats = prepare(rows)["tapping"]
+    assert any(model.recovery_tree or model.offset_tree for model in station.elements.values())
+
+    for at in (0, 2, 40, 700, 899):
+        request = prediction_request(
+            rows.row(at, named=True), rows.slice(max(0, at - 30), min(at, 30)).to_dicts()
+        )
+        answer = prediction.predict(bundle, request)
+        assert answer.status == "predicted", answer.abstention_reasons
+        for element, estimate in answer.elements.items():
+            ours = predict(station, element, bundle.trees.texts, heats)
+            assert ours.base_pct[at] == pytest.approx(estimate.base_pct, abs=1e-9), (at, element)
+            assert ours.predicted_pct[at] == pytest.approx(estimate.predicted_pct, abs=1e-9), (at, element)
+            assert ours.sd_pct[at] == pytest.approx(estimate.sd_pct, abs=1e-9), (at, element)
+
+
+def test_only_heats_that_were_complete_are_past() -> None:
+    days = pl.datetime_range(
+        pl.datetime(2025, 1, 1), pl.datetime(2025, 1, 5), "1d", time_zone="UTC", eager=True
+    ).alias("registered_at")
+    plants = pl.Series("plant_id", ["a", "a", "b", "a", "a"])
+    heats = pl.DataFrame([plants, days]).with_columns(
+        completed_at=pl.col("registered_at") + pl.duration(hours=30)
+    )
+
+    lags = lagged(heats)
+
+    assert lags[3, :3].tolist() == [1, 0, -1]  # the heat before is another plant's
+    assert lags[4, :3].tolist() == [1, 0, -1]  # the one before was not complete yet
+    assert np.all(lags[0] == -1)

@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import polars as pl
+import pytest
+from conftest import Plant, make_folders
+from model_service.bundle import load_bundle
+
+from ml_pipeline import pipeline
+from ml_pipeline.errors import TooFewHeatsError
+from ml_pipeline.pipeline import Folders
+from ml_pipeline.steps.train import train
+
+
+def prepared(released: Folders) -> pl.DataFrame:
+    return pl.read_parquet(released.work / "prepared" / "tapping.parquet")
+
+
+def test_same_heats_in_another_folder_give_the_same_bytes(
+    plant: Plant, released: Folders, tmp_path: Path
+) -> None:
+    other = make_folders(tmp_path, plant.lake)
+    for step in ("extract", "validate", "prepare", "train"):
+        pipeline.STEPS[step](other, lambda _: None)
+
+    files = sorted(
+        p.relative_to(released.work / "bundle") for p in (released.work / "bundle").rglob("*") if p.is_file()
+    )
+    assert any(file.parts[0] == "trees" for file in files)
+    for file in files:
+        assert (other.work / "bundle" / file).read_bytes() == (
+            released.work / "bundle" / file
+        ).read_bytes(), file
+
+
+def test_hidden_recoveries_are_found(released: Folders) -> None:
+    """The truth of the made-up plant is .93, and .91 and .85 less what oxygen takes (little on average)."""
+    elements = load_bundle(released.work / "bundle").parameters.stations["tapping"].elements
+
+    assert elements["C"].recovery == pytest.approx(0.93, abs=0.04)
+    assert elements["Mn"].recovery == pytest.approx(0.90, abs=0.03)
+    assert elements["Si"].recovery == pytest.approx(0.84, abs=0.05)
+
+
+def test_trees_stay_only_where_state_matters(released: Folders) -> None:
+    elements = load_bundle(released.work / "bundle").parameters.stations["tapping"].elements
+
+    assert elements["Mn"].recovery_tree or elements["Mn"].offset_tree
+    assert elements["C"].recovery_tree is None
+
+
+def test_few_heats_keep_the_prior_of_unmeasured_elements(released: Folders) -> None:
+    heats = prepared(released).head(60).with_columns(pl.lit(None, dtype=pl.Float64).alias("final.Si"))
+
+    trained = train({"tapping": heats}, seed=1)
+
+    assert trained.report["tapping"]["Si"]["model"] == "prior"
+    assert trained.report["tapping"]["Mn"]["model"] == "fitted"
+    assert trained.trees == {}
+
+
+def test_one_grade_without_windows_trains(released: Folders) -> None:
+    heats = prepared(released).filter(pl.col("grade") == "A")
+    bare = heats.drop([c for c in heats.columns if c.startswith(("low.", "high."))])
+
+    assert set(train({"tapping": bare}, seed=1).parameters.stations) == {"tapping"}
+
+
+def test_unknown_station_trains_from_the_ladle_furnace_priors(released: Folders) -> None:
+    trained = train({"vacuum": prepared(released).head(200)}, seed=1)
+
+    assert trained.parameters.stations["vacuum"].heats == 200
+
+
+def test_too_few_heats_are_an_error_that_counts_them(released: Folders) -> None:
+    with pytest.raises(TooFewHeatsError, match=r"tapping 12\); at least 30"):
+        train({"tapping": prepared(released).head(12)}, seed=1)
