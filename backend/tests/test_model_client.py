@@ -1,4 +1,4 @@
-"""Asking the model service: within the time limit, once more where a try failed early, always with a reason."""
+"""Asking the model service: within the time limit, once more after an early failure, with a reason."""
 
 import pytest
 
@@ -37,7 +37,7 @@ class TestAsk:
     def test_a_slow_service_is_not_waited_for(self, model: StubModel, live: ModelClient) -> None:
         model.delay_s = 5.0
 
-        with pytest.raises(ModelUnavailableError, match="did not answer within 0.5 s"):
+        with pytest.raises(ModelUnavailableError, match=r"did not answer within 0\.5 s"):
             live.recommend(REQUEST)
         assert len(model.requests) == 1
 

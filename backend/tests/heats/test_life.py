@@ -1,4 +1,4 @@
-"""The way of a heat: registered, recommended, decided, weighed, analysed, completed; corrected, cancelled, diverted."""
+"""The way of a heat, from registered to completed; corrected, cancelled, diverted."""
 
 import uuid
 from typing import Any

@@ -1,4 +1,4 @@
-"""Recommendations: what the model is asked, what is done with its answer, and the handbook where there is none."""
+"""What the model is asked, what is done with its answer, and the handbook where there is none."""
 
 import logging
 from typing import Any
@@ -25,6 +25,14 @@ HANDBOOK_KG = {"SiMn": 1425.0, "FeSi75": 80.0, "coke": 146.0}
 
 def kilograms(recommendation: dict[str, Any]) -> dict[str, float]:
     return {addition["additive"]: addition["added_kg"] for addition in recommendation["additions"]}
+
+
+def adding(additive: str, added_kg: float) -> dict[str, Any]:
+    return {
+        "additions": [
+            {"additive": additive, "added_kg": added_kg, "cost": {"amount": 1.0, "currency": "EUR"}}
+        ]
+    }
 
 
 class TestRequest:
@@ -155,12 +163,13 @@ class TestFallback:
         ("change", "reason"),
         [
             ({"status": "certainly"}, "the model service's answer is not in its contract: $.status"),
-            ({"additions": [{"additive": "gold", "added_kg": 1.0, "cost": {"amount": 1.0, "currency": "EUR"}}]},
-             "gold is not among what can be added"),
-            ({"additions": [{"additive": "coke", "added_kg": 401.0, "cost": {"amount": 1.0, "currency": "EUR"}}]},
-             "the model's recommendation breaks a hard limit: coke 401 kg is more than 400 kg per treatment"),
+            (adding("gold", 1.0), "gold is not among what can be added"),
+            (
+                adding("coke", 401.0),
+                "breaks a hard limit: coke 401 kg is more than 400 kg per treatment",
+            ),
         ],
-    )  # fmt: skip
+    )
     def test_an_answer_that_cannot_be_followed_is_not_shown(
         self, client: TestClient, worker: Worker, model: StubModel, change: dict[str, Any], reason: str
     ) -> None:
