@@ -7,9 +7,14 @@ import polars as pl
 KEY = ["plant_id", "heat_uid", "station", "treatment_no"]
 
 
+def everything(demo_folder: Path) -> pl.DataFrame:
+    """Return every row, imported history too."""
+    return pl.read_delta(str(demo_folder / "lake" / "heats"))
+
+
 def rows(demo_folder: Path) -> pl.DataFrame:
     """Return every row that came over the bus."""
-    return pl.read_delta(str(demo_folder / "lake" / "heats")).filter(pl.col("origin") == "bus")
+    return everything(demo_folder).filter(pl.col("origin") == "bus")
 
 
 def in_force(demo_folder: Path) -> pl.DataFrame:

@@ -3,9 +3,10 @@
 import asyncio
 import copy
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import nats
@@ -25,6 +26,7 @@ WEIGHED = ({"additive": "SiMn", "added_kg": 1400.0}, {"additive": "FeSi75", "add
 PATIENCE_S = 90.0
 
 Message = tuple[str, dict[str, Any]]
+T = TypeVar("T")
 
 
 def new_heat(**changes: Any) -> dict[str, Any]:
@@ -127,7 +129,7 @@ def publish(url: str, messages: Iterable[Message]) -> None:
             for event_type, data in messages:
                 await tell(jetstream, event_type, data)
 
-    asyncio.run(run())
+    _run(run())
 
 
 def publish_raw(url: str, subject: str, bodies: Iterable[bytes]) -> None:
@@ -138,7 +140,7 @@ def publish_raw(url: str, subject: str, bodies: Iterable[bytes]) -> None:
             for body in bodies:
                 await jetstream.publish(subject, body, headers={"Nats-Msg-Id": str(uuid4())})
 
-    asyncio.run(run())
+    _run(run())
 
 
 def dead_letters(url: str, component: str) -> list[tuple[bytes, dict[str, str]]]:
@@ -155,4 +157,10 @@ def dead_letters(url: str, component: str) -> list[tuple[bytes, dict[str, str]]]
                     return found
                 found.append((message.data, dict(message.headers or {})))
 
-    return asyncio.run(run())
+    return _run(run())
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Do `work` in a loop of its own, in a thread of its own: the browser's driver keeps a loop in ours."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()

@@ -113,11 +113,10 @@ def get(url: str) -> Any | None:
 
 
 def main(command: list[str]) -> int:
-    """Run `command` while a demo of its own runs (its folder in DEMO_DIR) and return the command's exit code."""
-    with tempfile.TemporaryDirectory() as folder, demo_running(Path(folder), HISTORY_HEATS="600") as running:
-        return subprocess.run(
-            command, env={**os.environ, "DEMO_DIR": str(running.folder)}, check=False
-        ).returncode
+    """Run `command` while a demo of its own runs (folder in DEMO_DIR) and return its exit code."""
+    with tempfile.TemporaryDirectory() as made, demo_running(Path(made), HISTORY_HEATS="600") as running:
+        environment = {**os.environ, "DEMO_DIR": str(running.folder)}
+        return subprocess.run(command, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """One small demo for the whole suite: played headless, then started again for what needs it alive."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ class Played(NamedTuple):
 
     folder: Path
     rows: pl.DataFrame  # of the lake, as they were then
+    processes_left: dict[str, int]
     result: "subprocess.CompletedProcess[str]"
 
 
@@ -27,7 +29,8 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     folder = tmp_path_factory.mktemp("demo")
     result = run_headless(folder, HEATS=str(HEATS), HISTORY_HEATS="600")
     assert result.returncode == 0, result.stdout
-    return Played(folder, lake.rows(folder), result)
+    left = json.loads((folder / "pids.json").read_text())
+    return Played(folder, lake.rows(folder), left, result)
 
 
 @pytest.fixture(scope="session")
