@@ -94,9 +94,7 @@ def run_train(folders: Folders, tell: Tell, seed: int = SEED) -> None:
         f"train: {sum(h.height for h in past.values())} heats; the newest "
         f"{sum(h.height for h in test.values())} are kept back"
     )
-    with threadpool_limits(
-        limits=1
-    ):  # sums in one order, so that the same heats give the same bytes on any machine
+    with threadpool_limits(limits=1):  # sums in one order: same heats, same bytes
         trained = train(past, seed, tell)
     shutil.rmtree(folders.work / "bundle", ignore_errors=True)
     requests = _golden_requests(folders, past, list(trained.parameters.stations))

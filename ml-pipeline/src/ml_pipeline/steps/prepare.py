@@ -161,12 +161,18 @@ def _tipped(heats: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         assay=pl.coalesce("assay", "other")
     )
     share = pl.when(pl.col("assay").list.len() > 0).then(metallic_yield(1)).otherwise(metallic_yield(0))
-    metallic = found.group_by("row", maintain_order=True).agg(metallic_kg=(pl.col("added_kg") * share).sum())
+    metallic = _summed(found, "row", metallic_kg=pl.col("added_kg") * share)
     assays = found.explode("assay").drop_nulls("assay").unnest("assay")
     kilograms = assays.group_by("row", "element", maintain_order=True).agg(
         kg=(pl.col("added_kg") * pl.col("pct") / 100).sum()
     )
     return kilograms.sort("row", "element"), metallic
+
+
+def _summed(records: pl.DataFrame, *key: str, **values: pl.Expr) -> pl.DataFrame:
+    """Sums per key, always in the order of the records: another order would round otherwise."""
+    sums = [value.sum().alias(name) for name, value in values.items()]
+    return records.group_by(key, maintain_order=True).agg(sums)
 
 
 def _pivot(records: pl.DataFrame, prefix: str, value: str) -> pl.DataFrame:
