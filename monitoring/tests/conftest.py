@@ -69,7 +69,7 @@ class Collector:
     def stop(self) -> int:
         assert self._process is not None
         self._process.terminate()
-        code = self._process.wait(timeout=20)
+        code = self._process.wait(timeout=60)
         self._process = None
         return code
 
@@ -100,7 +100,7 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def wait_for(done: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
+def wait_for(done: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
     """Wait until `done`; the time is only to end a test that hangs."""
     deadline = time.monotonic() + timeout_s
     while not done():

@@ -55,7 +55,7 @@ def test_serve_serves_until_it_is_told_to_stop(tmp_path: Path, nats_server: Nats
     finally:
         process.terminate()
 
-    assert process.wait(timeout=20) in (0, -15)
+    assert process.wait(timeout=60) in (0, -15)
 
 
 def test_collect_stops_when_told(collector: Collector, lake: Path) -> None:

@@ -45,7 +45,7 @@ async def publish(url: str, messages: Iterable[Message]) -> None:
         await asyncio.gather(*[await jetstream.publish_async(EVENT_TYPE, content) for content in contents])
 
 
-async def until(done: Callable[[], bool], timeout_s: float = 20.0) -> None:
+async def until(done: Callable[[], bool], timeout_s: float = 60.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not done():
             await asyncio.sleep(0.02)
