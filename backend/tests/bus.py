@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sysconfig
 import threading
@@ -16,6 +17,34 @@ import nats.js.errors
 from nats.js import JetStreamContext
 
 from backend.bus import ensure_stream
+from tests.waiting import until
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def server(store: Path, port: int) -> Iterator[str]:
+    """A server with JetStream on its file storage; killed at the end."""
+    program = Path(sysconfig.get_path("scripts")) / "nats-server"
+    command = [str(program), "-a", "127.0.0.1", "-p", str(port), "--jetstream", "--store_dir", str(store)]
+    with (store / "log").open("a") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        until(lambda: _listens(port))
+        yield f"nats://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def on_bus(url: str, act: Callable[[JetStreamContext], Awaitable[Any]]) -> Any:
@@ -91,7 +120,11 @@ def running(run_until: Callable[[asyncio.Event], Awaitable[None]]) -> Iterator[N
 
 @contextmanager
 def process(
-    command: str, database_url: str, nats_url: str, model_url: str = "http://127.0.0.1:9"
+    command: str,
+    database_url: str,
+    nats_url: str,
+    model_url: str = "http://127.0.0.1:9",
+    stderr: int | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process of the backend; killed at the end if it still runs."""
     environment = os.environ | {
@@ -100,9 +133,8 @@ def process(
         "BACKEND_MODEL_LIVE_URL": model_url,
         "BACKEND_MODEL_TIMEOUT_S": "1.0",
     }
-    started = subprocess.Popen(
-        [str(Path(sysconfig.get_path("scripts")) / "backend"), command], env=environment
-    )
+    program = Path(sysconfig.get_path("scripts")) / "backend"
+    started = subprocess.Popen([str(program), command], env=environment, stderr=stderr)
     try:
         yield started
     finally:

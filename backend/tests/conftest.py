@@ -1,10 +1,6 @@
 """A migrated database, the application over it, a stub of the model service at its edge, and a real bus."""
 
 import shutil
-import socket
-import subprocess
-import sysconfig
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +17,7 @@ from backend.master_data.schemas import MasterData
 from backend.model_client import ModelClient
 from backend.settings import Settings
 from backend.worker import Worker
+from tests import bus
 from tests.contracts import example
 from tests.stub_model import StubModel
 
@@ -82,31 +79,5 @@ def client(engine: Engine, database_url: str, model: StubModel) -> Iterator[Test
 @pytest.fixture(scope="session")
 def nats_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real server with JetStream on a free port of this machine."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = Path(sysconfig.get_path("scripts")) / "nats-server"
-    store = tmp_path_factory.mktemp("nats")
-    log = (store / "log").open("w")
-    command = [
-        str(server),
-        "--addr",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--jetstream",
-        "--store_dir",
-        str(store),
-    ]
-    process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.02)
-        yield f"nats://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
-        log.close()
+    with bus.server(tmp_path_factory.mktemp("nats"), bus.free_port()) as url:
+        yield url

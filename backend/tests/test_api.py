@@ -8,6 +8,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
 from backend.app import create_app
+from backend.database import open_engine
+from backend.heats import service as heats_service
 from backend.model_client import ModelClient
 from backend.settings import Settings
 from backend.worker import Worker
@@ -201,16 +203,27 @@ class TestOperation:
         assert "backend_outbox_waiting 0.0" in client.get("/metrics").text
 
     def test_not_ready_without_tables(self, tmp_path: Any, live: ModelClient) -> None:
-        from backend.database import open_engine
-
         url = f"sqlite:///{tmp_path / 'nothing.sqlite'}"
         engine = open_engine(url)
-        with TestClient(create_app(Settings(database_url=url), engine)) as bare:  # type: ignore[arg-type]
-            answer = bare.get("/health/ready")
+        settings = Settings(database_url=url)  # type: ignore[arg-type]
+        with TestClient(create_app(settings, engine), raise_server_exceptions=False) as bare:
+            answer, treatments = bare.get("/health/ready"), bare.get("/api/v1/treatments")
         engine.dispose()
 
         assert answer.status_code == 503
         assert "no such table" in answer.json()["database"]
+        assert treatments.status_code == 503
+        assert error(treatments)["what"] == "the database is away or busy"
+
+    def test_a_fault_of_ours_is_a_problem_too(
+        self, client: TestClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(heats_service, "newest", lambda *_, **__: 1 / 0)
+
+        answer = client.get("/api/v1/treatments")
+
+        assert answer.status_code == 500
+        assert error(answer)["what"] == "the backend failed; its log says why"
 
     def test_every_answer_carries_the_security_headers(self, client: TestClient) -> None:
         for path in ("/", "/api/v1/treatments", "/static/style.css", "/no/such/path"):

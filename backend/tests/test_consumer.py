@@ -1,9 +1,12 @@
 """The data consumer against a real bus: late, twice, corrected, out of order, broken, killed."""
 
 import json
+import subprocess
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +36,12 @@ def consuming(nats_url: str, engine: Engine, worker: Worker) -> Iterator[str]:
 def state(client: TestClient, treatment: dict[str, Any]) -> str | None:
     answer = client.get(plant.path(treatment))
     return None if answer.status_code == 404 else str(answer.json()["state"])
+
+
+def waiting_for_a_person(engine: Engine) -> list[str]:
+    """Numbers of the heats that are recommended."""
+    with reading(engine) as session:
+        return list(session.exec(select(HeatRecord.heat_no).where(HeatRecord.state == "recommended")))
 
 
 def registered(heat: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
@@ -147,7 +156,7 @@ class TestConsume:
 
 class TestCrash:
     def test_what_was_left_when_the_consumer_was_killed_is_done_by_the_next_one(
-        self, nats_url: str, database_url: str, client: TestClient, model: StubModel, engine: Engine
+        self, nats_url: str, database_url: str, model: StubModel, engine: Engine
     ) -> None:
         bus.wipe(nats_url)
         heats = [plant.heat(heat_no=f"26-{number:05}") for number in range(40)]
@@ -159,21 +168,42 @@ class TestCrash:
         model.delay_s = 0.0
 
         with bus.process("consume", database_url, nats_url, model.url):
-            recommended = until(
-                lambda: all(state(client, heat["treatment"]) == "recommended" for heat in heats)
-            )
+            recommended = until(lambda: len(waiting_for_a_person(engine)) == 40)
 
         assert began
         assert recommended
-        with reading(engine) as session:
-            assert len(session.exec(select(HeatRecord.id)).all()) == 40
+        assert sorted(waiting_for_a_person(engine)) == [heat["heat_no"] for heat in heats]
+
+    def test_a_bus_that_is_killed_and_comes_back_is_heard_again(
+        self, tmp_path: Path, client: TestClient, engine: Engine, worker: Worker
+    ) -> None:
+        port = bus.free_port()
+        before, after = plant.heat(), plant.heat()
+        first = ExitStack()
+        url = first.enter_context(bus.server(tmp_path, port))
+        bus.wipe(url)
+        with bus.running(partial(consume, engine, worker, url, "demo")):
+            bus.tell(url, registered(before))
+            heard = until(lambda: state(client, before["treatment"]) == "recommended")
+            first.close()
+            with bus.server(tmp_path, port):
+                bus.tell(url, registered(after))
+                heard_again = until(lambda: state(client, after["treatment"]) == "recommended")
+
+        assert heard
+        assert heard_again
 
     def test_the_consumer_waits_for_a_bus_that_is_not_there_yet_and_stops_when_it_is_told(
         self, database_url: str
     ) -> None:
-        with bus.process("consume", database_url, "nats://127.0.0.1:9") as process:
+        with bus.process("consume", database_url, "nats://127.0.0.1:9", stderr=subprocess.PIPE) as process:
+            assert process.stderr is not None
+            waits = process.stderr.readline()
             process.terminate()
-            assert process.wait(timeout=20) is not None
+            code = process.wait(timeout=20)
+
+        assert b"trying on" in waits
+        assert code == 0
 
 
 def test_event_ids_are_remembered(consuming: str, client: TestClient) -> None:

@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from backend import __version__, health
@@ -58,6 +59,8 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
     app.add_exception_handler(BackendError, _expected)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(OperationalError, _unexpected)
+    app.add_exception_handler(Exception, _unexpected)
     app.add_middleware(Edge, observe=health.observe)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
@@ -95,10 +98,26 @@ def render(request: Request, told: Problem, headers: Mapping[str, str] | None = 
 
 
 async def _expected(request: Request, error: Exception) -> Response:
-    log.info("%s %s: %s", request.method, request.url.path, error)
+    log.debug("%s %s: %s", request.method, request.url.path, error)
     if not isinstance(error, BackendError):
         raise error
     return render(request, problem(error))
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    """A fault of ours, or a database that is away; the log has it with the heat, which is in the path."""
+    log.error("%s %s failed: %r", request.method, request.url.path, error)
+    away = isinstance(error, OperationalError)
+    status = HTTPStatus.SERVICE_UNAVAILABLE if away else HTTPStatus.INTERNAL_SERVER_ERROR
+    what = "the database is away or busy" if away else "the backend failed; its log says why"
+    told = Problem(
+        type="about:blank",
+        title=status.phrase,
+        status=status,
+        detail=what,
+        errors=[Detail(where="backend", what=what, allowed="try again")],
+    )
+    return render(request, told)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

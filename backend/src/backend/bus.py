@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 import nats
 import nats.errors
@@ -19,30 +20,17 @@ RETRY_AFTER_S = 0.5
 
 
 async def connect(
-    url: str, name: str, streams: list[str], stop: asyncio.Event
-) -> tuple[Client, JetStreamContext]:
-    """Connect and see that the streams are there, trying for as long as it takes or until `stop`."""
-    complained = False
-    while True:
-        try:
-            client = await nats.connect(
-                url,
-                name=name,
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=0.25,
-                error_cb=_log_error,
-            )
-            jetstream = client.jetstream(timeout=5)
-            for stream in streams:
-                await ensure_stream(jetstream, stream)
-        except BUS_ERRORS as failed:
-            if not complained:
-                log.warning("no bus at %s yet (%s); trying on", url, failed or type(failed).__name__)
-                complained = True
-            if await stopped_within(stop, RETRY_AFTER_S):
-                raise
-        else:
-            return client, jetstream
+    url: str, name: str, streams: Sequence[str], stop: asyncio.Event
+) -> tuple[Client, JetStreamContext] | None:
+    """Connect and see that the streams are there, for as long as it takes; None where `stop` comes first."""
+    connecting = asyncio.create_task(_connect(url, name, streams))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((connecting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not connecting.done():
+        connecting.cancel()
+        return None
+    return connecting.result()
 
 
 async def ensure_stream(jetstream: JetStreamContext, name: str) -> None:
@@ -68,5 +56,27 @@ async def stopped_within(stop: asyncio.Event, seconds: float) -> bool:
     return True
 
 
-async def _log_error(error: Exception) -> None:
-    log.warning("bus: %s", error or type(error).__name__)
+async def _connect(url: str, name: str, streams: Sequence[str]) -> tuple[Client, JetStreamContext]:
+    said: list[str] = []
+
+    async def say(error: Exception) -> None:
+        """Once for each thing that is wrong, however often it is tried."""
+        text = str(error) or type(error).__name__
+        if said[-1:] != [text]:
+            log.warning("bus at %s: %s; trying on", url, text)
+            said.append(text)
+
+    # Without a limit the client tries the first connection too for as long as it takes.
+    client = await nats.connect(
+        url, name=name, max_reconnect_attempts=-1, reconnect_time_wait=0.25, error_cb=say
+    )
+    jetstream = client.jetstream(timeout=5)
+    while True:
+        try:
+            for stream in streams:
+                await ensure_stream(jetstream, stream)
+        except BUS_ERRORS as failed:
+            await say(failed)
+            await asyncio.sleep(RETRY_AFTER_S)
+        else:
+            return client, jetstream

@@ -14,13 +14,14 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from backend.bus import BUS_ERRORS, RETRY_AFTER_S, connect, stopped_within
+from backend.bus import BUS_ERRORS, RETRY_AFTER_S, connect, ensure_stream, stopped_within
 from backend.errors import BackendError, Detail
 from backend.intake.service import receive
 from backend.worker import Worker
 
 log = logging.getLogger(__name__)
 
+STREAMS = ("PLANT", "DEADLETTER")
 DURABLE = "backend"
 FETCH_S = 0.5
 # A consumer that was killed had one message in hand: this is how long it waits to be redelivered.
@@ -57,12 +58,17 @@ async def _work(worker: Worker, news: asyncio.Event, stop: asyncio.Event) -> Non
 async def _hear(
     engine: Engine, nats_url: str, plant_id: str, news: asyncio.Event, stop: asyncio.Event
 ) -> None:
-    client, jetstream = await connect(nats_url, "backend-consumer", ["PLANT", "DEADLETTER"], stop)
+    connection = await connect(nats_url, "backend-consumer", STREAMS, stop)
+    if connection is None:
+        return
+    client, jetstream = connection
     config = ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, ack_wait=ACK_WITHIN_S, max_ack_pending=1000)
     log.info("consuming plant.> from %s as %s", nats_url, DURABLE)
     try:
         while not stop.is_set():
             try:
+                for stream in STREAMS:
+                    await ensure_stream(jetstream, stream)
                 messages = await jetstream.pull_subscribe(
                     "plant.>", durable=DURABLE, stream="PLANT", config=config
                 )

@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 
 import orjson
-import uvicorn
 from pydantic import ValidationError
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 
 from backend import migrations
-from backend.app import create_app
 from backend.consumer import consume
 from backend.database import open_engine, writing
 from backend.errors import BackendError, validate
@@ -26,34 +26,19 @@ from backend.publisher import publish
 from backend.settings import Settings
 from backend.worker import Worker
 
-log = logging.getLogger(__name__)
-
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="backend", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("migrate", help="bring the database to this version's tables")
-    importing = commands.add_parser(
-        "import", help="put master data (master-data.v1, JSON) in place of what is kept"
-    )
-    importing.add_argument("file", type=Path)
-    commands.add_parser("serve", help="REST and pages")
-    commands.add_parser("consume", help="take what the plant tells from the bus, and make recommendations")
-    commands.add_parser("publish", help="put the product's events on the bus")
-    commands.add_parser("openapi", help="print the OpenAPI description")
-    given = parser.parse_args()
+    given = _arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("httpx", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        settings = Settings()
-        run(given, settings)
+        run(given, Settings())
     except ValidationError as invalid:
-        wrong = "\n".join(
-            f"BACKEND_{str(error['loc'][0]).upper()}: {error['msg']}"
-            for error in invalid.errors(include_input=False)
-        )
-        sys.exit(wrong)
+        errors = invalid.errors(include_input=False)
+        sys.exit("\n".join(f"BACKEND_{str(error['loc'][0]).upper()}: {error['msg']}" for error in errors))
+    except OperationalError as away:
+        sys.exit(f"BACKEND_DATABASE_URL: {away.orig}; allowed: a database that can be opened")
     except BackendError as refused:
         sys.exit(
             "\n".join(f"{error.where}: {error.what}; allowed: {error.allowed}" for error in refused.errors)
@@ -67,34 +52,65 @@ def run(given: argparse.Namespace, settings: Settings) -> None:
         return
     engine = open_engine(url)
     if given.command == "openapi":
-        sys.stdout.write(
-            json.dumps(create_app(settings, engine).openapi(), indent=2, ensure_ascii=False) + "\n"
-        )
+        _print_openapi(settings, engine)
         return
     migrations.check_current(engine)
     match given.command:
         case "import":
-            document = _read_json(given.file)
+            new = validate(MasterData, _read_json(given.file))
             with writing(engine) as session:
-                master_data.replace(session, validate(MasterData, document), settings.plant_id)
+                master_data.replace(session, new, settings.plant_id)
         case "serve":
-            uvicorn.run(
-                create_app(settings, engine),
-                host=settings.host,
-                port=settings.port,
-                access_log=False,
-                log_config=None,
-                server_header=False,
-            )
+            _serve(settings, engine)
         case "consume":
-            live = ModelClient(str(settings.model_live_url), settings.model_timeout_s)
-            shadow = settings.model_shadow_url
-            shadow_client = None if shadow is None else ModelClient(str(shadow), settings.model_timeout_s)
-            worker = Worker(engine, live, shadow_client)
-            asyncio.run(_until_signal(partial(consume, engine, worker, settings.nats_url, settings.plant_id)))
+            asyncio.run(_until_signal(_consumer(settings, engine)))
         case "publish":
             asyncio.run(_until_signal(partial(publish, engine, settings.nats_url)))
     engine.dispose()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="backend", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("migrate", help="bring the database to this version's tables")
+    importing = commands.add_parser(
+        "import", help="put master data (master-data.v1, JSON) in place of what is kept"
+    )
+    importing.add_argument("file", type=Path)
+    commands.add_parser("serve", help="REST and pages")
+    commands.add_parser("consume", help="take what the plant tells from the bus, and make recommendations")
+    commands.add_parser("publish", help="put the product's events on the bus")
+    commands.add_parser("openapi", help="print the OpenAPI description")
+    return parser.parse_args()
+
+
+def _serve(settings: Settings, engine: Engine) -> None:
+    # Loaded here, so that consumer and publisher start without a web framework.
+    import uvicorn
+
+    from backend.app import create_app
+
+    uvicorn.run(
+        create_app(settings, engine),
+        host=settings.host,
+        port=settings.port,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+    )
+
+
+def _print_openapi(settings: Settings, engine: Engine) -> None:
+    from backend.app import create_app
+
+    print(json.dumps(create_app(settings, engine).openapi(), indent=2, ensure_ascii=False))
+
+
+def _consumer(settings: Settings, engine: Engine) -> Callable[[asyncio.Event], Awaitable[None]]:
+    live = ModelClient(str(settings.model_live_url), settings.model_timeout_s)
+    url = settings.model_shadow_url
+    shadow = None if url is None else ModelClient(str(url), settings.model_timeout_s)
+    return partial(consume, engine, Worker(engine, live, shadow), settings.nats_url, settings.plant_id)
 
 
 async def _until_signal(run_until: Callable[[asyncio.Event], Awaitable[None]]) -> None:

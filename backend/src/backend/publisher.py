@@ -26,7 +26,10 @@ ACK_WITHIN_S = 5.0
 
 async def publish(engine: Engine, nats_url: str, stop: asyncio.Event) -> None:
     """Publish what waits, and what comes, until `stop`."""
-    client, jetstream = await connect(nats_url, "backend-publisher", ["PRODUCT"], stop)
+    connection = await connect(nats_url, "backend-publisher", ["PRODUCT"], stop)
+    if connection is None:
+        return
+    client, jetstream = connection
     log.info("publishing product.> to %s", nats_url)
     try:
         while not stop.is_set():

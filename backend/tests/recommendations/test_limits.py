@@ -47,6 +47,10 @@ class TestBrokenLimits:
             "18001 kg in 120 t of steel is more than 150 kg per tonne"
         ]
 
+    def test_a_ladle_that_cannot_be_is_not_plausible(self) -> None:
+        assert broken_limits([], [offer()], 0.119) == ["0.119 t of steel is not between 1 and 500 t"]
+        assert broken_limits([], [offer()], 119_400.0) == ["119400 t of steel is not between 1 and 500 t"]
+
 
 class TestDifferences:
     def test_a_bag_or_two_percent_is_no_override(self) -> None:

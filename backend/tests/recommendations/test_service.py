@@ -84,6 +84,23 @@ class TestRequest:
         assert len(model.asked("/v1/recommendations")[-1]["recent_heats"]) == 30
         assert known(client, last)["state"] == "recommended"
 
+    def test_a_heat_whose_weighing_cannot_be_teaches_nothing(
+        self, client: TestClient, worker: Worker, model: StubModel
+    ) -> None:
+        heat = recommended(client, worker)
+        path = plant.path(heat["treatment"])
+        weighed = plant.weighed(heat["treatment"])
+        weighed["additions"][0]["added_kg"] = 1e308
+        weighed["additions"][1] |= {"additive": "SiMn", "added_kg": 1e308}
+        client.post(f"{path}/weighed", json=weighed)
+        client.post(f"{path}/samples", json=plant.sample(heat["treatment"]))
+        work(worker)
+
+        recommended(client, worker)
+
+        assert known(client, heat)["state"] == "completed"
+        assert model.asked("/v1/recommendations")[-1]["recent_heats"] == []
+
     def test_windows_of_the_grade_are_sent_where_the_heat_has_none(
         self, client: TestClient, worker: Worker, model: StubModel
     ) -> None:
@@ -196,21 +213,18 @@ class TestFallback:
         assert recommendation["additions"] == []
         assert "no rule for station ladle_furnace and grade B500B" in recommendation["fallback_reason"]
 
-    def test_a_mass_that_cannot_be_gives_no_kilograms_that_cannot_be(
-        self, client: TestClient, worker: Worker, model: StubModel, engine: Engine
+    @pytest.mark.parametrize("steel_mass_t", [1e-300, 119_400.0, 1e308])
+    def test_a_mass_that_cannot_be_gives_no_kilograms(
+        self, client: TestClient, worker: Worker, model: StubModel, steel_mass_t: float
     ) -> None:
-        document = contracts.example("master-data/examples/master-data.v1/valid/small-plant.json")
-        document["additives"][0]["max_kg"] = document["additives"][0]["stock_kg"] = None
-        document["additives"][0]["assay"] = {"Mn": 0.001}
-        assert client.put("/api/v1/master-data", json=document).status_code == 200
         model.status = 503
-        document["additives"][1]["stock_kg"] = 0.0
-        client.put("/api/v1/master-data", json=document)
 
-        recommendation = known(client, recommended(client, worker))["recommendation"]
+        heat = recommended(client, worker, steel_mass_t=steel_mass_t)
+
+        recommendation = known(client, heat)["recommendation"]
 
         assert recommendation["additions"] == []
-        assert "more than 150 kg per tonne" in recommendation["fallback_reason"]
+        assert "is not between 1 and 500 t" in recommendation["fallback_reason"]
 
 
 class TestPrediction:

@@ -15,6 +15,7 @@ from backend.heats.tables import CANCELLED, COMPLETED, HeatRecord
 from backend.master_data import service as master_data
 from backend.outbox import service as outbox
 from backend.predictions.tables import Prediction
+from backend.recommendations.limits import MOST_KG_PER_T
 from backend.recommendations.tables import Recommendation
 from backend.samples.service import in_force as samples_in_force
 from backend.tasks import service as tasks
@@ -132,7 +133,9 @@ def _recent_heat(
     additions = kilograms(weighed)
     added = offers_of(session, record.plant_id, record.registered_at, additions, offers)
     finals = [sample for sample in samples if sample["is_final"]]
-    if not additions or added is None or not finals:
+    whole_kg = sum(addition["added_kg"] for addition in additions)
+    plausible = whole_kg <= MOST_KG_PER_T * record.heat["steel_mass_t"]
+    if not additions or added is None or not finals or not plausible:
         return None
     elements = {} if prediction is None else prediction["elements"]
     return {

@@ -5,7 +5,7 @@ contract (handbook-rule).
 """
 
 from collections.abc import Sequence
-from math import floor
+from math import floor, isfinite
 from typing import NamedTuple
 
 from backend.errors import RefusedError
@@ -110,6 +110,8 @@ def _tipped_kg(wanted_kg: float, taken_kg: float, offer: Additive) -> float:
     step_kg = offer.increment_kg
     most_kg = min(limit for limit in (offer.stock_kg, offer.max_kg, float("inf")) if limit is not None)
     room_kg = most_kg - taken_kg
+    if not isfinite(wanted_kg):
+        return 0.0  # a mass or an assay that cannot be
     steps = floor(max(wanted_kg, 0.0) / step_kg + 0.5)
     if room_kg < steps * step_kg:
         steps = max(0, floor(room_kg / step_kg + HAIR))

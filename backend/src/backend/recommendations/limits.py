@@ -7,6 +7,8 @@ from backend.shapes import Addition, Additive
 # Above any carbon or low-alloy grade of METALLURGY's table (about 40 kg/t); high-alloy steel is not made
 # in the ladle.
 MOST_KG_PER_T = 150.0
+# The smallest and largest ladles, t; what is outside is a slip of the scale or the keyboard.
+PLAUSIBLE_STEEL_T = (1.0, 500.0)
 # Scales and floating point: a gram is nothing.
 GRAM = 1e-3
 
@@ -20,6 +22,9 @@ def broken_limits(
     for addition in additions:
         total_kg[addition.additive] = total_kg.get(addition.additive, 0.0) + addition.added_kg
     broken = []
+    least_t, most_t = PLAUSIBLE_STEEL_T
+    if not least_t <= steel_mass_t <= most_t:
+        broken.append(f"{steel_mass_t:g} t of steel is not between {least_t:g} and {most_t:g} t")
     for name, added_kg in total_kg.items():
         offer = offered.get(name)
         if offer is None:
