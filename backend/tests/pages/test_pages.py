@@ -84,6 +84,17 @@ class TestHeat:
         assert "The handbook rule would cost 1\u2009664.37 EUR." in html
         assert "0.776" in html
 
+    def test_elements_without_a_window_are_named_in_one_line(
+        self, client: TestClient, worker: Worker
+    ) -> None:
+        heat = plant.heat()
+        heat["chemistry"]["Ni"] = 0.057
+
+        recommended(client, worker, chemistry=heat["chemistry"])
+        newest = client.get("/api/v1/treatments").json()["treatments"][0]
+
+        assert "Without a window: Ni 0.057" in client.get(page(newest)).text
+
     def test_confirmed_as_it_is(self, client: TestClient, worker: Worker) -> None:
         heat = recommended(client, worker)
         sent = form(client.get(page(heat)).text)

@@ -92,7 +92,8 @@ def heat_view(known: TreatmentRead) -> HeatView:
     windows: dict[str, Any] = known.heat.get("windows") or {}
     chemistry: dict[str, Any] = known.heat["chemistry"]
     result = _final_chemistry(known.samples)
-    shown = sorted(windows.keys() | estimates.keys(), key=_usual)
+    # What has no window is no question to the steelmaker; it is named in one line.
+    shown = sorted(windows or estimates, key=_usual)
     others = sorted(chemistry.keys() - set(shown), key=_usual)
     handbook = answer.get("handbook") if recommendation.get("source") == "model" else None
     cost = recommendation.get("cost")
@@ -102,9 +103,9 @@ def heat_view(known: TreatmentRead) -> HeatView:
             for element in shown
         ],
         also_measured=", ".join(
-            f"{element} {percent_text(chemistry[element])}"
+            f"{element} {percent_text(value)}"
             for element in others
-            if chemistry[element] is not None
+            if (value := result.get(element, chemistry.get(element))) is not None
         ),
         additives=additives,
         currency=known.additives[0]["price_per_t"]["currency"] if known.additives else "",
