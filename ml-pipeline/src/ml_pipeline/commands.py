@@ -19,6 +19,9 @@ def main() -> None:
         settings = Settings()
         arguments = _parser(settings).parse_args()
         arguments.run(arguments)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        sys.stderr.close()
+        sys.exit(1)
     except PipelineError as error:
         print(f"ml-pipeline: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -35,6 +35,7 @@ class Compared(NamedTuple):
     added_kg: dict[str, float]
     added_cost: float
     without_price: list[str]
+    handbook_cost: float | None
     measured: dict[str, float]
 
 
@@ -86,6 +87,7 @@ def comparison(
                 kilograms,
                 sum(kg * prices[name] / 1000 for name, kg in kilograms.items() if name in prices),
                 sorted(name for name in kilograms if name not in prices),
+                row["handbook_cost"],
                 results,
             )
         )
@@ -105,9 +107,14 @@ def table(compared: list[Compared]) -> str:
             f"total of {len(answered)} heats: recommended {ours:,.0f} {currency} = {ours / mass:.2f} per t; "
             f"added {theirs:,.0f} {currency} = {theirs / mass:.2f} per t{share}"
         )
+        by_rule = [one.handbook_cost for one in answered if one.handbook_cost is not None]
+        if len(by_rule) == len(answered):
+            lines.append(
+                f"the handbook rule: {sum(by_rule):,.0f} {currency} = {sum(by_rule) / mass:.2f} per t"
+            )
         confident = sum(not one.recommendation.unreached for one in answered)
         lines.append(
-            f"{confident} of them hold every window with the confidence asked for "
+            f"for {confident} of them no window is out of reach at the confidence asked for "
             f"({answered[0].recommendation.confidence:.0%} each)"
         )
         unpriced = sorted({name for one in answered for name in one.without_price})

@@ -1,6 +1,7 @@
 """The registry: MLflow on SQLite, reached without a server. Aliases, not stages: `candidate`, `champion`."""
 
 import logging
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -73,12 +74,13 @@ def register(
         mlflow.set_tags(dict(tags))
         for file in files:
             mlflow.log_artifact(str(file))
-        logged = mlflow.pyfunc.log_model(
-            name="model",
-            python_model=str(SERVED_MODEL),
-            artifacts={"bundle": str(bundle)},
-            pip_requirements=["mlflow", "model-service"],
-        )
+        with warnings.catch_warnings(record=True):  # it misses type hints, see there; filters it overrides
+            logged = mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(SERVED_MODEL),
+                artifacts={"bundle": str(bundle)},
+                pip_requirements=["mlflow", "model-service"],
+            )
     version = mlflow.register_model(logged.model_uri, MODEL, tags=dict(tags))
     client.set_registered_model_alias(MODEL, CANDIDATE, version.version)
     return Registered(str(version.version), run.info.run_id, tags["bundle_hash"], dict(tags))

@@ -1,7 +1,6 @@
 """The registered model as MLflow loads it: code, not a pickle, around the same core that the Model Service
 runs."""
 
-import warnings
 from typing import Any
 
 import msgspec
@@ -9,9 +8,6 @@ from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
 from model_service.bundle import load_bundle
 from model_service.invocations import invoke
-
-# MLflow would make a schema of type hints of `predict`; the contract is the Model Service's, so it has none.
-warnings.filterwarnings("ignore", message=r"[\s\S]*Add type hints to the `predict` method")
 
 
 class SteelAdditives(PythonModel):
@@ -21,6 +17,7 @@ class SteelAdditives(PythonModel):
     def load_context(self, context: Any) -> None:
         self.bundle = load_bundle(context.artifacts["bundle"])
 
+    # MLflow would make a schema of type hints here; the contract is the Model Service's, so there are none.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ARG002
         return msgspec.to_builtins(invoke(self.bundle, model_input))
 

@@ -274,6 +274,41 @@ class TestWindows:
         assert set(imported.without_windows) == {"Б"}
 
 
+class TestHandbook:
+    RULE = """
+handbook:
+  assumed_pct: {Mn: 0.1}
+  nominal_recovery: {Si: 0.8}
+  steps:
+    - {element: Mn, additives: [硅锰]}
+    - {element: Si, additives: [FeSi]}
+    - {element: C, additives: [coke]}
+"""
+
+    def test_rule_is_applied_with_recoveries_derived_from_the_results(self, tmp_path: Path) -> None:
+        imported = run(tmp_path, extracts.heats(60), extracts.MAPPING + self.RULE)
+
+        notes = dict(imported.additives)
+        assert notes["handbook recovery of Mn"].startswith("derived: 0.8")
+        assert "handbook recovery of Si" not in notes
+        row = imported.heats.filter(pl.col("grade") == "A").row(0, named=True)
+        simn = next(a["added_kg"] for a in row["handbook"] if a["additive"] == "硅锰")
+        assert simn == pytest.approx(
+            next(a["added_kg"] for a in row["weighed"] if a["additive"] == "硅锰"), rel=0.2
+        )
+        assert row["handbook_cost"] == pytest.approx(row["weighed_cost"], rel=0.2)
+
+    def test_heat_without_windows_has_no_rule(self, tmp_path: Path) -> None:
+        imported = run(tmp_path, extracts.heats(60), extracts.MAPPING + self.RULE)
+
+        row = imported.heats.filter(pl.col("grade") == "Б").row(0, named=True)
+        assert (row["handbook"], row["handbook_cost"]) == ([], None)
+
+    def test_step_with_an_unknown_additive_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(MappingError, match=r"handbook\.steps\.FeS: no assay for 'FeS'.*near names: FeSi"):
+            run(tmp_path, extracts.heats(5), extracts.MAPPING + self.RULE.replace("[FeSi]", "[FeS]"))
+
+
 class TestLake:
     def test_rows_have_the_schema_of_the_contract(self, tmp_path: Path) -> None:
         imported = run(tmp_path / "extract", extracts.heats(40))

@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 from conftest import Plant, make_folders
 from model_service.bundle import load_bundle
+from model_service.parameters import check_parameters
 
 from ml_pipeline import pipeline
 from ml_pipeline.errors import TooFewHeatsError
@@ -56,6 +57,28 @@ def test_few_heats_keep_the_prior_of_unmeasured_elements(released: Folders) -> N
     assert trained.report["tapping"]["Si"]["model"] == "prior"
     assert trained.report["tapping"]["Mn"]["model"] == "fitted"
     assert trained.trees == {}
+
+
+def test_results_that_only_the_newest_heats_have_are_learnt_from(released: Folders) -> None:
+    heats = prepared(released).head(400).with_row_index("i")
+    late = heats.with_columns(pl.when(pl.col("i") >= 330).then("final.Si").alias("final.Si")).drop("i")
+
+    trained = train({"tapping": late}, seed=1)
+
+    assert trained.report["tapping"]["Si"]["heats"] == 70
+    assert trained.parameters.stations["tapping"].elements["Si"].recovery == pytest.approx(0.84, abs=0.07)
+
+
+def test_element_without_results_keeps_a_prior_that_fits_the_stations_features(released: Folders) -> None:
+    no_oxygen = (
+        prepared(released)
+        .head(60)
+        .with_columns(pl.lit(None, dtype=pl.Float64).alias(c) for c in ("final.Si", "f.oxygen_ppm"))
+    )
+
+    trained = train({"tapping": no_oxygen.drop("f.oxygen_ppm")}, seed=1)
+
+    assert check_parameters(trained.parameters) == []
 
 
 def test_one_grade_without_windows_trains(released: Folders) -> None:

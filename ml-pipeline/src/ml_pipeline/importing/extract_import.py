@@ -17,6 +17,7 @@ from ml_pipeline.importing.catalogue import Catalogue, read_catalogue, restrict
 from ml_pipeline.importing.mapping import FileOrder, Mapping, near
 from ml_pipeline.importing.readings import mapped_columns, read_heats
 from ml_pipeline.importing.rows import given_pct, lake_rows, lot_versions
+from ml_pipeline.importing.rule import handbook_rule, with_handbook
 from ml_pipeline.importing.sanity import judge
 from ml_pipeline.importing.table import Table, read_table, require_columns
 from ml_pipeline.importing.windows import grade_windows
@@ -80,6 +81,16 @@ def read_extract(folder: Path, mapping: Mapping) -> Imported:
     rows = lake_rows(
         good, catalogue, windows.windows, mapping.plant_id, mapping.station, lake.polars_schema("heats")
     )
+    if mapping.handbook:
+        given = given_pct(good, catalogue, lot_versions(catalogue, good["registered_at"]))
+        rule = handbook_rule(good, given, mapping.handbook)
+        rows = with_handbook(rows, rule.entry)
+        catalogue = catalogue._replace(
+            notes=[
+                *catalogue.notes,
+                *((f"handbook recovery of {e}", f"derived: {r:g}") for e, r in rule.derived.items()),
+            ]
+        )
     quarantine = _quarantine(table, verdict, mapping.plant_id)
     reasons = Counter(r for r in verdict["reason"].to_list() if r is not None)
     if table.broken:
@@ -133,12 +144,17 @@ def write_import(folder: Path, imported: Imported) -> Written:
 
 
 def _require_additives(mapping: Mapping, catalogue: Catalogue) -> None:
-    for where, additions in (("weighed", mapping.heats.weighed), ("decided", mapping.heats.decided)):
-        unknown = [a for a in (additions.columns if additions else {}) if a not in catalogue.lots]
+    decided, steps = mapping.heats.decided, mapping.handbook.steps if mapping.handbook else []
+    named = {
+        "heats.weighed.columns": list(mapping.heats.weighed.columns),
+        "heats.decided.columns": list(decided.columns) if decided else [],
+        "handbook.steps": [additive for step in steps for additive in step.additives],
+    }
+    for where, additives in named.items():
+        unknown = [a for a in additives if a not in catalogue.lots]
         if unknown:
             hints = [
-                f"  heats.{where}.columns.{a}: no assay for {a!r} in `additives`; "
-                f"{near(a, list(catalogue.lots))}"
+                f"  {where}.{a}: no assay for {a!r} in `additives`; {near(a, list(catalogue.lots))}"
                 for a in unknown
             ]
             raise MappingError("\n".join(["additions without an assay", *hints]))

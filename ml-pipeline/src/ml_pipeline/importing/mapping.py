@@ -242,12 +242,27 @@ class Grades(Strict):
     derived: DerivedWindows | None = None
 
 
+class HandbookStep(Strict):
+    element: Element
+    additives: list[Code] = Field(min_length=1)
+    not_beyond_aim_of: list[Element] = []
+
+
+class Handbook(Strict):
+    """The plant's rule of thumb. A recovery that is not given is derived from the plant's own results."""
+
+    nominal_recovery: dict[Element, Annotated[float, Field(gt=0, le=1.2)]] = {}
+    assumed_pct: dict[Element, Percent] = {}
+    steps: list[HandbookStep] = Field(min_length=1)
+
+
 class Mapping(Strict):
     plant_id: Code
     station: Slug
     heats: Heats
     additives: Additives
     grades: Grades = Grades()
+    handbook: Handbook | None = None
 
 
 def load_mapping(path: Path) -> Mapping:

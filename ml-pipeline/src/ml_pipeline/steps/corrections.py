@@ -10,7 +10,7 @@ from ml_pipeline.steps.outcome import Vector, tree_outputs
 
 CAP_SD = 1.5
 ROUNDS = 80
-MIN_HEATS = 400
+MIN_HEATS, MIN_JUDGED = 400, 50
 BETTER_MAE = 0.99
 BETTER_T = 2.0
 PARAMETERS: dict[str, Any] = {
@@ -51,13 +51,12 @@ def offset_correction(residual: Vector, matrix: NDArray[np.float64], cap_pct: fl
 def improves(before: Vector, after: Vector) -> bool:
     """Whether corrections make later heats' absolute error smaller by more than chance: 1 % and a paired t
     of 2."""
+    if len(before) < MIN_JUDGED:
+        return False
     gain = np.abs(before) - np.abs(after)
-    error = np.std(gain) / np.sqrt(max(len(gain), 1))
-    return bool(
-        len(gain) >= MIN_HEATS // 8
-        and np.mean(np.abs(after)) < BETTER_MAE * np.mean(np.abs(before))
-        and np.mean(gain) > BETTER_T * error
-    )
+    error = np.std(gain) / np.sqrt(len(gain))
+    smaller = np.mean(np.abs(after)) < BETTER_MAE * np.mean(np.abs(before))
+    return bool(smaller and np.mean(gain) > BETTER_T * error)
 
 
 def said(correction: Correction, matrix: NDArray[np.float64]) -> Vector:

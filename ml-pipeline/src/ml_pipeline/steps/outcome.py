@@ -168,3 +168,9 @@ def column(heats: pl.DataFrame, name: str) -> Vector:
     if name not in heats.columns:
         return np.full(heats.height, np.nan)
     return heats[name].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64)
+
+
+def measured(values: Vector) -> Vector:
+    """Without what is not known."""
+    known: Vector = values[~np.isnan(values)]
+    return known

@@ -58,6 +58,12 @@ def usable(known: Terms) -> NDArray[np.bool_]:
     )
 
 
+def only_usable(known: Terms) -> Terms:
+    """The terms of those heats alone."""
+    use = usable(known)
+    return Terms(*(values[use] for values in known))
+
+
 def fit(
     known: Terms,
     features: NDArray[np.float64],
