@@ -8,7 +8,7 @@ from pathlib import Path
 
 from local_runner.demo import demo
 from local_runner.doctor import problems
-from local_runner.errors import RunnerError, StopAsked
+from local_runner.errors import AlreadyRunning, PortTaken, RunnerError, StopAsked
 from local_runner.progress import say
 from local_runner.settings import read_settings
 
@@ -29,15 +29,22 @@ def main() -> int:
         print(sentence, file=sys.stderr)
     if missing or arguments.command == "doctor":
         return 1 if missing else 0
-    headless = False
     try:
         settings = read_settings(os.environ, arguments.root.resolve())
-        headless = settings.headless
+    except RunnerError as error:
+        return _told(error)
+    try:
         demo(settings, dict(os.environ))
     except StopAsked as stop:
-        say(f"   stopped by {signal.Signals(stop.signal_number).name}")
-        return 128 + stop.signal_number if headless else 0
+        say(f"   stopped by {signal.Signals(stop.signal_number).name}; the next start goes on from here")
+        return 128 + stop.signal_number if settings.headless else 0
+    except (AlreadyRunning, PortTaken) as error:
+        return _told(error)
     except RunnerError as error:
-        print(f"\n{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-        return 1
+        return _told(error, f"The data is kept; to begin anew remove {settings.demo_dir}")
     return 0
+
+
+def _told(error: RunnerError, advice: str = "") -> int:
+    print(f"\n{type(error).__name__}: {error}\n{advice}".rstrip(), file=sys.stderr, flush=True)
+    return 1

@@ -1,8 +1,5 @@
 """What comes before the product runs: environments, history, first model, database. Each is done once."""
 
-import time
-
-from local_runner import progress
 from local_runner.folder import Remembered, remember
 from local_runner.plan import COMPONENTS, Plan
 from local_runner.processes import Command, Processes
@@ -13,10 +10,11 @@ AT_ONCE = 2
 
 def make_environments(plan: Plan, processes: Processes) -> None:
     """Make every component's environment from its lock, a few at a time; none where it is up to date."""
+    root = plan.settings.root
     with step(f"environments of {len(COMPONENTS)} components") as current:
-        began = time.monotonic()
+        are_there = all((root / folder / ".venv" / ".ready").exists() for folder in COMPONENTS.values())
         waiting = [
-            Command(f"venv-{name}", (*("make", "-C", folder), "venv"), cwd=plan.settings.root)
+            Command(f"venv-{name}", (*("make", "-C", folder), "venv"), cwd=root)
             for name, folder in COMPONENTS.items()
         ]
         under_way: list[Command] = []
@@ -27,11 +25,9 @@ def make_environments(plan: Plan, processes: Processes) -> None:
             for command in [command for command in under_way if processes.finished(command.name)]:
                 under_way.remove(command)
                 processes.require_success(command.name)
-                if time.monotonic() - began > progress.QUIET_S:
-                    say(f"     {command.name.removeprefix('venv-')} is ready")
             processes.pause()
             current.tick(", ".join(command.name.removeprefix("venv-") for command in under_way))
-        current.note("made" if current.elapsed_s > progress.QUIET_S else "up to date")
+        current.note("up to date" if are_there else "made")
 
 
 def make_first_model(plan: Plan, processes: Processes, facts: Remembered) -> None:

@@ -56,6 +56,7 @@ class Processes:
         self._environment = {**clean_environment(environment), MARK: str(demo_dir), "PYTHONUNBUFFERED": "1"}
         self._restart = restart
         self._running: dict[str, Running] = {}
+        self._log_starts: dict[str, int] = {}
         self._signals: list[int] = []
 
     def catch_signals(self) -> None:
@@ -145,16 +146,18 @@ class Processes:
         self.stop(*names[:1])
 
     def last_line(self, name: str) -> str:
-        """Return the last line of a log."""
-        return next(iter(last_lines(self._logs / f"{name}.log", 1)), "")
+        """Return the last line that `name` has printed since it was started."""
+        return next(iter(last_lines(self._logs / f"{name}.log", 1, self._log_starts.get(name, 0))), "")
 
     def tail(self, name: str) -> str:
-        """Return the end of a log, indented, with the place of the whole."""
+        """Return the end of what `name` has printed since it was started, with the place of the whole log."""
         log = self._logs / f"{name}.log"
-        return "\n".join([*(f"    {line}" for line in last_lines(log, 20)), f"    (whole log: {log})"])
+        lines = last_lines(log, 20, self._log_starts.get(name, 0))
+        return "\n".join([*(f"    {line}" for line in lines), f"    (whole log: {log})"])
 
     def _open(self, command: Command) -> subprocess.Popen[bytes]:
         with (self._logs / f"{command.name}.log").open("ab") as log:
+            self._log_starts[command.name] = log.tell()
             return subprocess.Popen(
                 list(command.argv),
                 cwd=command.cwd or self._demo_dir,
@@ -216,11 +219,11 @@ def end_leftovers(demo_dir: Path) -> list[int]:
     return left
 
 
-def last_lines(path: Path, count: int) -> list[str]:
-    """Return the last `count` lines of a text file that may be long or missing."""
+def last_lines(path: Path, count: int, start: int) -> list[str]:
+    """Return the last `count` lines after the byte `start` of a text file that may be long or missing."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 200 * 100))
+            file.seek(max(start, path.stat().st_size - 200 * 100))
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return []
