@@ -1,6 +1,6 @@
 """The pipeline's steps in their order, each reading and writing files in the work folder.
 
-extract.json valid.parquet refused.parquet prepared/<station>.parquet model/ bundle/ training.json
+extract.json valid.parquet refused.parquet prepared/<station>.parquet bundle/ training.json
 evaluation.json plots/ gate.json registration.json
 """
 
@@ -8,10 +8,9 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
-import orjson
 import polars as pl
 from model_service.bundle import load_bundle, write_bundle
 from model_service.contracts import RecommendationRequest
@@ -19,22 +18,28 @@ from model_service.documents import pretty
 from model_service.errors import ModelServiceError
 from model_service.golden import differences
 from model_service.manifest import Golden, Release
-from model_service.parameters import Parameters
 from model_service.priors import prior_parameters
 from threadpoolctl import threadpool_limits
 
-from ml_pipeline.errors import ExtractError, GateError
+from ml_pipeline.errors import GateError
 from ml_pipeline.provenance import provenance
 from ml_pipeline.requests import offers, recommendation_request
 from ml_pipeline.steps import gate as gate_step
 from ml_pipeline.steps.evaluate import ElementMetrics, Evaluation, evaluate, flat_metrics, metrics_table
 from ml_pipeline.steps.extract import extract
 from ml_pipeline.steps.prepare import prepare
-from ml_pipeline.steps.split import split_by_time
 from ml_pipeline.steps.train import train
 from ml_pipeline.steps.validate import validate
+from ml_pipeline.work import (
+    TEST_FRACTION,
+    instant,
+    read_json,
+    read_model,
+    read_parquet,
+    split_stations,
+    write_json,
+)
 
-TEST_FRACTION = 0.2
 SEED = 20260101
 GOLDEN_HEATS = 3
 
@@ -55,7 +60,7 @@ Tell = Callable[[str], None]
 def run_extract(folders: Folders, tell: Tell, version: int | None = None) -> None:
     """Take the rows in force of a pinned version of the lake."""
     taken = extract(folders.lake, folders.artifacts, version)
-    _write(
+    write_json(
         folders.work / "extract.json",
         {
             "data_version": taken.data_version,
@@ -68,7 +73,7 @@ def run_extract(folders: Folders, tell: Tell, version: int | None = None) -> Non
 
 def run_validate(folders: Folders, tell: Tell) -> None:
     """Put aside what nothing can be learnt from."""
-    taken = pl.read_parquet(_read(folders.work / "extract.json", "extract")["path"])
+    taken = pl.read_parquet(read_json(folders.work / "extract.json", "extract")["path"])
     checked = validate(taken)
     checked.heats.write_parquet(folders.work / "valid.parquet")
     checked.refused.write_parquet(folders.work / "refused.parquet")
@@ -79,7 +84,7 @@ def run_validate(folders: Folders, tell: Tell) -> None:
 
 def run_prepare(folders: Folders, tell: Tell) -> None:
     """Widen the lists to one row of numbers per heat."""
-    prepared = prepare(_parquet(folders.work / "valid.parquet", "validate"))
+    prepared = prepare(read_parquet(folders.work / "valid.parquet", "validate"))
     shutil.rmtree(folders.work / "prepared", ignore_errors=True)
     (folders.work / "prepared").mkdir(parents=True)
     for station, heats in prepared.items():
@@ -89,7 +94,7 @@ def run_prepare(folders: Folders, tell: Tell) -> None:
 
 def run_train(folders: Folders, tell: Tell, seed: int = SEED) -> None:
     """Train on the older heats and write the bundle."""
-    past, test = _split(folders)
+    past, test = split_stations(folders.work)
     tell(
         f"train: {sum(h.height for h in past.values())} heats; the newest "
         f"{sum(h.height for h in test.values())} are kept back"
@@ -108,10 +113,10 @@ def run_train(folders: Folders, tell: Tell, seed: int = SEED) -> None:
     training = {
         "bundle_hash": bundle_hash,
         "seed": seed,
-        "trained_until": {n: _instant(m) for n, m in until.items()},
+        "trained_until": {n: instant(m) for n, m in until.items()},
         "report": trained.report,
     }
-    _write(folders.work / "training.json", training)
+    write_json(folders.work / "training.json", training)
     tell(f"train: bundle {bundle_hash}")
 
 
@@ -119,11 +124,11 @@ def run_evaluate(folders: Folders, tell: Tell) -> Evaluation:
     """Judge the trained model on the heats that were kept back."""
     from ml_pipeline.steps.plots import plot  # matplotlib is slow to load, and only this step wants it
 
-    parameters, trees = _model(folders.work / "bundle")
-    past, test = _split(folders)
+    parameters, trees = read_model(folders.work / "bundle")
+    past, test = split_stations(folders.work)
     found = evaluate(parameters, trees, past, test)
     plots = plot(found.outcomes, found.metrics, folders.work / "plots")
-    _write(
+    write_json(
         folders.work / "evaluation.json",
         {s: {e: m._asdict() for e, m in of.items()} for s, of in found.metrics.items()},
     )
@@ -137,20 +142,20 @@ def run_gate(folders: Folders, tell: Tell) -> None:
     enough."""
     from ml_pipeline import registry
 
-    training = _read(folders.work / "training.json", "train")
-    candidate = gate_step.Model("the candidate", *_model(folders.work / "bundle"))
-    past, test = _split(folders)
+    training = read_json(folders.work / "training.json", "train")
+    candidate = gate_step.Model("the candidate", *read_model(folders.work / "bundle"))
+    past, test = split_stations(folders.work)
     champion = registry.registered(folders.tracking_uri, registry.CHAMPION)
     other = gate_step.Model("the cold start", prior_parameters(), {})
     if champion is not None:
         fetched = registry.bundle_folder(folders.tracking_uri, champion.version, folders.work / "champion")
-        other = gate_step.Model(f"champion {champion.version}", *_model(fetched))
+        other = gate_step.Model(f"champion {champion.version}", *read_model(fetched))
         past, test = _unseen_by(champion.tags, past, test)
     metrics = evaluate(candidate.parameters, candidate.trees, past, test).metrics
     verdict = gate_step.judge(
-        candidate, other, past, test, metrics, _golden_differences(folders.work / "bundle"), SEED
+        candidate, other, past, test, metrics, golden_differences(folders.work / "bundle"), SEED
     )
-    _write(
+    write_json(
         folders.work / "gate.json",
         {
             "bundle_hash": training["bundle_hash"],
@@ -180,19 +185,19 @@ def run_register(folders: Folders, tell: Tell) -> None:
     from ml_pipeline import registry
 
     training, gated = (
-        _read(folders.work / "training.json", "train"),
-        _read(folders.work / "gate.json", "gate"),
+        read_json(folders.work / "training.json", "train"),
+        read_json(folders.work / "gate.json", "gate"),
     )
     if not gated["passed"] or gated["bundle_hash"] != training["bundle_hash"]:
         raise GateError(
             f"register: bundle {training['bundle_hash'][:12]} has not passed the gate; run "
             "`ml-pipeline gate` first"
         )
-    taken, made = _read(folders.work / "extract.json", "extract"), provenance()
+    taken, made = read_json(folders.work / "extract.json", "extract"), provenance()
     metrics = flat_metrics(
         {
             s: {e: ElementMetrics(**m) for e, m in of.items()}
-            for s, of in _read(folders.work / "evaluation.json", "evaluate").items()
+            for s, of in read_json(folders.work / "evaluation.json", "evaluate").items()
         }
     )
     tags = {
@@ -219,12 +224,8 @@ def run_register(folders: Folders, tell: Tell) -> None:
         files=[folders.work / n for n in ("evaluation.json", "training.json", "gate.json", "extract.json")]
         + sorted((folders.work / "plots").glob("*.png")),
     )
-    known = (
-        " (this very bundle is the champion already)"
-        if found.tags.get("code_commit") != tags["code_commit"] or found.run_id == ""
-        else ""
-    )
-    _write(
+    again = " (the champion already is this very bundle)" if found.was_champion else ""
+    write_json(
         folders.work / "registration.json",
         {
             "version": found.version,
@@ -234,7 +235,7 @@ def run_register(folders: Folders, tell: Tell) -> None:
             "metrics": metrics,
         },
     )
-    tell(f"register: {registry.MODEL} version {found.version}{known}, run {found.run_id}")
+    tell(f"register: {registry.MODEL} version {found.version}{again}, run {found.run_id}")
 
 
 def run_package(folders: Folders, tell: Tell) -> Path:
@@ -242,12 +243,12 @@ def run_package(folders: Folders, tell: Tell) -> Path:
     from ml_pipeline import registry
     from ml_pipeline.release import release
 
-    found = _read(folders.work / "registration.json", "register")
+    found = read_json(folders.work / "registration.json", "register")
     tags = found["tags"]
     sidecar = Release(
         version=found["version"],
         run_id=found["run_id"],
-        created_at=_instant(datetime.now(UTC).replace(microsecond=0)),
+        created_at=instant(datetime.now(UTC).replace(microsecond=0)),
         code_commit=None if tags["code_commit"] == "None" else tags["code_commit"],
         code_dirty={"True": True, "False": False}.get(tags["code_dirty"]),
         data_version=tags["data_version"],
@@ -274,15 +275,6 @@ STEPS: dict[str, Callable[[Folders, Tell], object]] = {
 }
 
 
-def _split(folders: Folders) -> tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame]]:
-    """Older and newest heats of each station."""
-    paths = sorted((folders.work / "prepared").glob("*.parquet"))
-    if not paths:
-        raise ExtractError(f"{folders.work}/prepared has no stations; run `ml-pipeline prepare` first")
-    splits = {path.stem: split_by_time(pl.read_parquet(path), TEST_FRACTION) for path in paths}
-    return {n: s.train for n, s in splits.items()}, {n: s.test for n, s in splits.items()}
-
-
 def _unseen_by(
     tags: dict[str, str], past: dict[str, pl.DataFrame], test: dict[str, pl.DataFrame]
 ) -> tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame]]:
@@ -303,7 +295,7 @@ def _golden_requests(
 ) -> list[RecommendationRequest]:
     """The newest training heats of each station that have windows and offers; else the newest: an abstention
     is a golden row too."""
-    valid = _parquet(folders.work / "valid.parquet", "validate")
+    valid = read_parquet(folders.work / "valid.parquet", "validate")
     requests = []
     for station in stations:
         newest = past[station].select("heat_uid", "treatment_no").tail(200).reverse()
@@ -317,40 +309,10 @@ def _golden_requests(
     return requests
 
 
-def _golden_differences(folder: Path) -> list[str]:
+def golden_differences(folder: Path) -> list[str]:
     try:
         bundle = load_bundle(folder)
     except ModelServiceError as error:
         return [error.detail]
     golden = msgspec.json.decode((folder / "golden.json").read_bytes(), type=Golden)
     return list(differences(bundle, golden))
-
-
-def _model(folder: Path) -> tuple[Parameters, dict[str, str]]:
-    if not (folder / "model.json").exists():
-        raise ExtractError(f"{folder} holds no bundle; run `ml-pipeline train` first")
-    bundle = load_bundle(folder)
-    return bundle.parameters, bundle.trees.texts
-
-
-def _instant(moment: Any) -> str:
-    return str(moment.astimezone(UTC).isoformat().replace("+00:00", "Z"))
-
-
-def _write(path: Path, document: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(
-        orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
-    )
-
-
-def _read(path: Path, step: str) -> Any:
-    if not path.exists():
-        raise ExtractError(f"{path} is missing; run `ml-pipeline {step}` first")
-    return orjson.loads(path.read_bytes())
-
-
-def _parquet(path: Path, step: str) -> pl.DataFrame:
-    if not path.exists():
-        raise ExtractError(f"{path} is missing; run `ml-pipeline {step}` first")
-    return pl.read_parquet(path)

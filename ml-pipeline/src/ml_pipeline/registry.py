@@ -20,12 +20,13 @@ CANDIDATE, CHAMPION = "candidate", "champion"
 
 
 class Registered(NamedTuple):
-    """A version of the registered model."""
+    """A version of the registered model; `was_champion`: it was there already, nothing new was registered."""
 
     version: str
     run_id: str
     bundle_hash: str
     tags: dict[str, str]
+    was_champion: bool = False
 
 
 def registered(uri: str, alias: str) -> Registered | None:
@@ -61,7 +62,7 @@ def register(
     """
     champion = registered(uri, CHAMPION)
     if champion is not None and champion.bundle_hash == tags["bundle_hash"]:
-        return champion
+        return champion._replace(was_champion=True)
     client = _client(uri)
     if client.get_experiment_by_name(EXPERIMENT) is None:
         store = (artifacts / "mlflow").resolve()

@@ -17,14 +17,18 @@ def release(bundle: Path, models: Path, sidecar: Release) -> Path:
     is never released.
     """
     folder = models / sidecar.version
-    part = models / f".{sidecar.version}.part"
     models.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(bundle, part, ignore=shutil.ignore_patterns("release.json"))
-    (part / "release.json").write_bytes(pretty(sidecar))
-    load_bundle(part)
-    shutil.rmtree(folder, ignore_errors=True)
-    part.replace(folder)
+    if not (folder.exists() and load_bundle(folder).bundle_hash == sidecar.bundle_hash):
+        part, old = (models / f".{sidecar.version}.{name}" for name in ("part", "old"))
+        for leftover in (part, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        shutil.copytree(bundle, part, ignore=shutil.ignore_patterns("release.json"))
+        (part / "release.json").write_bytes(pretty(sidecar))
+        load_bundle(part)
+        if folder.exists():
+            folder.rename(old)
+        part.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
     link = models / ".champion.new"
     link.unlink(missing_ok=True)
     link.symlink_to(sidecar.version)

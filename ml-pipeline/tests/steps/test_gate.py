@@ -7,9 +7,10 @@ import pytest
 from model_service.parameters import Parameters
 from model_service.priors import prior_parameters
 
-from ml_pipeline.pipeline import Folders, _golden_differences, _model, _split
+from ml_pipeline.pipeline import Folders, golden_differences
 from ml_pipeline.steps.evaluate import evaluate
 from ml_pipeline.steps.gate import Model, Verdict, bootstrap_interval, judge
+from ml_pipeline.work import read_model, split_stations
 
 COLD = Model("the cold start", prior_parameters(), {})
 Split = tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame]]
@@ -17,12 +18,12 @@ Split = tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame]]
 
 @pytest.fixture(scope="module")
 def split(released: Folders) -> Split:
-    return _split(released)
+    return split_stations(released.work)
 
 
 @pytest.fixture(scope="module")
 def trained(released: Folders) -> Model:
-    return Model("the candidate", *_model(released.work / "bundle"))
+    return Model("the candidate", *read_model(released.work / "bundle"))
 
 
 def changed(model: Model, element: str, **fields: Any) -> Model:
@@ -78,7 +79,7 @@ def test_recovery_far_from_the_literature_is_refused(trained: Model, split: Spli
 def test_golden_row_that_is_not_reproduced_is_refused(
     trained: Model, split: Split, released: Folders
 ) -> None:
-    assert _golden_differences(released.work / "bundle") == []
+    assert golden_differences(released.work / "bundle") == []
 
     assert not verdict(trained, COLD, split, ["$.rows[0].response.cost: expected 1, found 2"]).passed
 

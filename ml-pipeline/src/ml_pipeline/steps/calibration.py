@@ -48,7 +48,7 @@ def interval_factor(
     newer: pl.DataFrame,
     lags: NDArray[np.intp],
 ) -> float:
-    """Split-conformal: quantile of |result - prediction| / sd on heats newer than those `model` learnt from."""
+    """Split-conformal: quantile of |result - prediction| / sd on heats newer than `model` learnt from."""
     seen = predict(one_element(shell, element, model), element, trees, heats, lags=lags)
     is_newer = np.asarray((heats["completed_at"] >= newer["completed_at"].min()).to_numpy())
     score = np.sort(measured((np.abs(seen.final_pct - seen.predicted_pct) / seen.sd_pct)[is_newer]))

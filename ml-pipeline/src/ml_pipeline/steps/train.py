@@ -63,7 +63,7 @@ def _train_station(
             continue
         wanted, trial = Wanted(recovery=False, offset=False), None
         if physics.usable(terms(shell, element, prior, older)).sum() >= MIN_HEATS:
-            # Whether trees help, and how wide intervals must be, is seen on heats newer than those learnt from.
+            # Whether trees help, and how wide intervals are, is seen on heats newer than those learnt from.
             free = fit_element(name, element, shell, prior, older, seed, Wanted(recovery=True, offset=True))
             wanted = useful_trees(free, shell, element, newer)
             trial = fit_element(name, element, shell, prior, older, seed, wanted)
