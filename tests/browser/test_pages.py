@@ -105,6 +105,7 @@ def test_monitoring_shows_the_figures_of_the_lake(demo: RunningDemo, visit: Visi
 
 
 def test_mlflow_shows_the_registered_model_to_people(demo: RunningDemo, visit: Visit) -> None:
+    wait_until(lambda: "ok mlflow" in demo.output)
     answer = httpx.get(f"{demo.urls['mlflow']}/api/2.0/mlflow/registered-models/search", timeout=30)
 
     visit.page.goto(f"{demo.urls['mlflow']}/#/models")

@@ -81,12 +81,12 @@ def run_until_stopped(plan: Plan, processes: Processes, facts: Remembered) -> No
     """Play heats at the plant's pace, show where everything is, and watch until a signal or a death."""
     if plan.settings.heats:
         processes.launch(play_command(plan, facts))
-    if plan.settings.mlflow:
+    for line in url_lines(plan):
+        say(line)
+    if plan.settings.mlflow:  # only people wait for it, so nothing else does
         processes.start(plan.mlflow().command)
         with step("mlflow"):
             wait_until_ready(plan.mlflow(), processes)
-    for line in url_lines(plan):
-        say(line)
     played = not plan.settings.heats
     while True:
         processes.pause()
@@ -133,7 +133,7 @@ def url_lines(plan: Plan) -> list[str]:
         ("Steelmaker's page", urls["backend"]),
         ("Monitoring", urls["monitoring"]),
         ("Model Service", f"{urls['model_service']}/v1/model"),
-        ("MLflow", urls["mlflow"] or "not started (MLFLOW=1 starts it)"),
+        ("MLflow", f"{urls['mlflow']}  (takes a moment)" if urls["mlflow"] else "not started: MLFLOW=1 does"),
         ("Data bus", urls["nats"]),
     ]
     rule = "   " + "-" * 64
