@@ -12,6 +12,11 @@ from ml_pipeline.errors import ExtractError
 
 TableName = Literal["heats", "quarantine"]
 ROWS_PER_WRITE = 50_000
+RETENTION = {
+    "delta.logRetentionDuration": "interval 365 days",
+    "delta.deletedFileRetentionDuration": "interval 365 days",
+}
+"""As monitoring keeps it: a pinned version can be read for a year."""
 
 
 def arrow_schema(name: TableName) -> pa.Schema:
@@ -35,7 +40,7 @@ def append(lake: Path, name: TableName, rows: pl.DataFrame) -> int:
     schema = arrow_schema(name)
     if not DeltaTable.is_deltatable(str(path)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        DeltaTable.create(str(path), schema=Schema.from_arrow(schema), mode="ignore")
+        DeltaTable.create(str(path), schema=Schema.from_arrow(schema), mode="ignore", configuration=RETENTION)
     if rows.height:
         chunks = (
             batch

@@ -120,7 +120,10 @@ def assayed(row: Row) -> list[Additive]:
             stock_kg=a["stock_kg"],
             min_kg=a["min_kg"] or 0.0,
             max_kg=a["max_kg"],
-            metallic_yield=metallic_yield(len(a["assay"])),
+            metallic_yield=(
+                metallic_yield(len(a["assay"])) if a["metallic_yield"] is None else a["metallic_yield"]
+            ),
+            chill_c_per_kg_t=a["chill_c_per_kg_t"],
             available_at=instant(row["registered_at"]),
         )
         for a in row["additives"]
@@ -128,7 +131,7 @@ def assayed(row: Row) -> list[Additive]:
 
 
 def metallic_yield(elements: int) -> float:
-    """The lake doesn't keep it: what holds no element of steel is taken as slag former, all else as metal."""
+    """Where the lake does not say: what holds no element is taken as slag former, all else as metal."""
     return 1.0 if elements else 0.0
 
 

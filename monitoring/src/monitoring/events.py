@@ -27,6 +27,7 @@ Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]  # the lake keeps 32 bits
 Percent = Annotated[float, Meta(ge=0, le=100)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Below(Struct, forbid_unknown_fields=True):
@@ -95,6 +96,8 @@ class Additive(Struct):
     stock_kg: NotNegative | None = None
     min_kg: NotNegative | None = None
     max_kg: NotNegative | None = None
+    metallic_yield: Share | None = None
+    chill_c_per_kg_t: float | None = None
 
 
 class Addition(Struct):
@@ -110,6 +113,7 @@ class WeighedAddition(_Timed):
     added_kg: NotNegative
     weighed_at: datetime
     lot: Code | None = None
+    available_at: datetime | None = None
 
 
 class Interval(Struct):
@@ -156,7 +160,9 @@ class Decision(_Timed):
     decided_at: datetime
     decided_by: Code
     additions: list[Addition]
+    revision: Count
     recommendation_id: Uuid | None = None
+    note: str | None = None
     shown_at: datetime | None = None
     reason_code: (
         Literal[

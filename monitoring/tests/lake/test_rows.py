@@ -70,12 +70,14 @@ def test_a_later_revision_replaces_the_earlier_one_of_the_same_id() -> None:
     ]
 
 
-def test_shown_at_is_kept_only_for_the_recommendation_in_the_row() -> None:
-    seen, other = completed(1), completed(2)
-    other["y_prime"]["decision"]["recommendation_id"] = "0190f2c4-7a11-7c55-8a55-2b7d5a1fffff"
+def test_a_decision_keeps_the_recommendation_that_it_was_made_on() -> None:
+    data = completed(1)
+    data["y_prime"]["decision"]["recommendation_id"] = "0190f2c4-7a11-7c55-8a55-2b7d5a1fffff"
+    row = as_row(data)
 
-    assert as_row(seen)["shown_at"] is not None
-    assert as_row(other)["shown_at"] is None
+    assert row["decided_recommendation_id"] == "0190f2c4-7a11-7c55-8a55-2b7d5a1fffff"
+    assert row["recommendation_id"] != row["decided_recommendation_id"]
+    assert row["shown_at"] is not None
 
 
 class TestWeighedCost:

@@ -139,11 +139,12 @@ class TestOverrides:
         assert (found.override_rate, found.decided_n) == (rate, 1)
 
     def test_count_only_what_was_shown_in_time(self) -> None:
-        late, unseen, undecided = decided(1, SiMn=1), decided(2, SiMn=1), decided(3)
+        late, unseen, undecided, of_another = (decided(n, SiMn=1) for n in range(1, 5))
         late["y_prime"]["decision"]["shown_at"] = "2026-03-02T06:03:01Z"
         unseen["y_prime"]["decision"]["shown_at"] = None
         undecided["y_prime"]["decision"] = None
-        found = summary(late, unseen, undecided)
+        of_another["y_prime"]["decision"]["recommendation_id"] = "0190f2c4-7a11-7c55-8a55-2b7d5a1fffff"
+        found = summary(late, unseen, undecided, of_another)
 
         assert (found.override_rate, found.decided_n) == (None, 0)
 

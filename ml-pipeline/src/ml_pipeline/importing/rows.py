@@ -24,6 +24,8 @@ ADDITIVE = pl.Struct(
         "min_kg": pl.Float64,
         "max_kg": pl.Float64,
         "increment_kg": pl.Float64,
+        "metallic_yield": pl.Float64,
+        "chill_c_per_kg_t": pl.Float64,
     }
 )
 
@@ -118,6 +120,8 @@ def _catalogue_column(catalogue: Catalogue) -> pl.Series:
                     "min_kg": v.min_kg,
                     "max_kg": v.max_kg,
                     "increment_kg": v.increment_kg,
+                    "metallic_yield": None,
+                    "chill_c_per_kg_t": None,
                 }
             )
         versions.append(offers)
@@ -210,6 +214,7 @@ def _weighed(heats: pl.DataFrame, lots: dict[str, pl.Series]) -> pl.Expr:
             "lot": pl.String,
             "added_kg": pl.Float64,
             "weighed_at": pl.Datetime("us", "UTC"),
+            "available_at": pl.Datetime("us", "UTC"),
         }
     )
     records = []
@@ -223,6 +228,7 @@ def _weighed(heats: pl.DataFrame, lots: dict[str, pl.Series]) -> pl.Expr:
                 lot=lots[name],
                 added_kg=column,
                 weighed_at="registered_at",
+                available_at="available_at",
             ).cast(dtype)
         )
     return pl.concat_list(records).list.eval(pl.element().filter(pl.element().struct.field("added_kg") > 0))

@@ -148,19 +148,20 @@ def _tipped(heats: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         .group_by("row", "additive", "lot", maintain_order=True)
         .agg(pl.col("added_kg").sum())
     )
-    offers = _records(heats, "additives").select("row", "additive", "lot", "assay")
+    offers = _records(heats, "additives").select("row", "additive", "lot", "assay", "metallic_yield")
     exact = tipped.join(
         offers, on=["row", "additive", "lot"], how="left", nulls_equal=True, maintain_order="left"
     )
     # A lot that the heat's offers don't name any more: the certificate of the additive's first offer, as
     # the service takes it.
     any_lot = offers.unique(["row", "additive"], keep="first", maintain_order=True).select(
-        "row", "additive", other="assay"
+        "row", "additive", other="assay", other_yield="metallic_yield"
     )
     found = exact.join(any_lot, on=["row", "additive"], how="left", maintain_order="left").with_columns(
         assay=pl.coalesce("assay", "other")
     )
-    share = pl.when(pl.col("assay").list.len() > 0).then(metallic_yield(1)).otherwise(metallic_yield(0))
+    assumed = pl.when(pl.col("assay").list.len() > 0).then(metallic_yield(1)).otherwise(metallic_yield(0))
+    share = pl.coalesce("metallic_yield", "other_yield", assumed)
     metallic = _summed(found, "row", metallic_kg=pl.col("added_kg") * share)
     assays = found.explode("assay").drop_nulls("assay").unnest("assay")
     kilograms = assays.group_by("row", "element", maintain_order=True).agg(

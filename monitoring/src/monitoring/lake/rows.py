@@ -140,13 +140,15 @@ def _handbook_cost(y: Recommendation) -> float | None:
 def _y_prime(data: HeatCompleted) -> Row:
     decision, prediction = data.y_prime.decision, data.y_prime.prediction
     cost, currency = weighed_cost(data)
-    of_this_y = decision and data.y and decision.recommendation_id == data.y.recommendation_id
     return {
         "decision_id": decision.decision_id if decision else None,
+        "decision_revision": decision.revision if decision else None,
+        "decided_recommendation_id": decision.recommendation_id if decision else None,
         "decided_at": decision.decided_at if decision else None,
         "decided_by": decision.decided_by if decision else None,
-        "shown_at": decision.shown_at if decision and of_this_y else None,
+        "shown_at": decision.shown_at if decision else None,
         "reason_code": decision.reason_code if decision else None,
+        "decision_note": decision.note if decision else None,
         "decided": _additions(decision.additions) if decision else [],
         "weighed": [
             {
@@ -156,6 +158,7 @@ def _y_prime(data: HeatCompleted) -> Row:
                 "lot": tipped.lot,
                 "added_kg": tipped.added_kg,
                 "weighed_at": tipped.weighed_at,
+                "available_at": tipped.available_at,
             }
             for tipped in _in_force(data.y_prime.weighed)
         ],
@@ -178,6 +181,8 @@ def _additive(additive: Additive) -> Row:
         "min_kg": additive.min_kg,
         "max_kg": additive.max_kg,
         "increment_kg": additive.increment_kg,
+        "metallic_yield": additive.metallic_yield,
+        "chill_c_per_kg_t": additive.chill_c_per_kg_t,
     }
 
 

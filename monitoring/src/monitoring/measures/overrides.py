@@ -16,7 +16,7 @@ def overrides(treatments: pl.LazyFrame) -> pl.LazyFrame:
     """
     seen = treatments.filter(
         pl.col("decision_id").is_not_null()
-        & pl.col("recommendation_id").is_not_null()
+        & (pl.col("decided_recommendation_id") == pl.col("recommendation_id"))
         & (pl.col("shown_at") <= pl.col("decided_at"))
     )
     recommended, decided = _kilograms(seen, "recommended"), _kilograms(seen, "decided")

@@ -32,6 +32,7 @@ _JUDGED_BY = [
     "recommendation_id",
     "recommended",
     "decision_id",
+    "decided_recommendation_id",
     "shown_at",
     "decided_at",
     "decided",
