@@ -20,6 +20,7 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z][a-zA-Z_-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(VENV)/.ready  ## make this component's environment from its hashed lock
+	@:
 
 $(VENV)/.ready: requirements-dev.lock pyproject.toml $(ROOT)/ci/make-venv $(LOCAL:%=%/pyproject.toml)
 	$(ROOT)/ci/make-venv $(VENV) requirements-dev.lock $(SELF) $(LOCAL)
