@@ -96,7 +96,7 @@ def test_a_missing_reading_is_told_and_replaced(bundle: Bundle) -> None:
     answer = recommend(bundle, _heat(oxygen_ppm=None))
 
     assert [w.text for w in answer.warnings if w.code == "reading_missing"] == [
-        "oxygen_ppm is missing; 800 ppm is taken"
+        "oxygen not measured; the usual 800 ppm is taken"
     ]
 
 

@@ -4,6 +4,7 @@ A reading that no instrument can mean (temperature 0, oxygen 9999) only counts a
 """
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -153,7 +154,7 @@ def _missing_readings(station: StationModel, heat: Heat) -> Iterator[Remark]:
     values = feature_values(heat, [feature.name for feature in station.features])
     for feature, value in zip(station.features, values, strict=True):
         if math.isnan(value):
-            text = f"{feature.name} is missing; {feature.default:g} {feature.unit} is taken"
+            text = f"{_spoken(feature.name)} not measured; the usual {feature.default:g} {feature.unit} is taken"
             yield _remark("reading_missing", path_of(feature.name), text)
         elif not feature.low <= value <= feature.high:
             text = (
@@ -161,6 +162,11 @@ def _missing_readings(station: StationModel, heat: Heat) -> Iterator[Remark]:
                 f"{feature.unit} seen in training; the nearest seen is taken"
             )
             yield _remark("reading_at_edge", path_of(feature.name), text)
+
+
+def _spoken(feature: str) -> str:
+    """`slag_feo_pct` as a person reads it; the unit stands beside the value."""
+    return re.sub(r"_(pct|ppm|t|c|kg_t|min|kwh)$", "", feature).replace("_", " ")
 
 
 def _assumed(station: StationModel, heat: Heat) -> Iterator[Remark]:
