@@ -154,7 +154,9 @@ def _missing_readings(station: StationModel, heat: Heat) -> Iterator[Remark]:
     values = feature_values(heat, [feature.name for feature in station.features])
     for feature, value in zip(station.features, values, strict=True):
         if math.isnan(value):
-            text = f"{_spoken(feature.name)} not measured; the usual {feature.default:g} {feature.unit} is taken"
+            text = (
+                f"{_spoken(feature.name)} not measured; the usual {feature.default:g} {feature.unit} is taken"
+            )
             yield _remark("reading_missing", path_of(feature.name), text)
         elif not feature.low <= value <= feature.high:
             text = (
