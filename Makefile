@@ -4,7 +4,7 @@ COMPONENTS := ml-pipeline backend monitoring model-service infra/plant-simulator
 RUNNER := $(MAKE) --no-print-directory -C infra/local
 
 .DEFAULT_GOAL := help
-.PHONY: help check test test-components test-whole verify demo load lock clean $(COMPONENTS) tests
+.PHONY: help check test verify demo load lock clean $(COMPONENTS) tests
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z][a-zA-Z_-]*:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
