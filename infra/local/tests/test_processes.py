@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from local_runner.errors import ProcessDied, StepFailed, StopAsked
-from local_runner.processes import MARK, Command, Processes, end_leftovers
+from local_runner.leftovers import MARK, end_leftovers
+from local_runner.processes import Command, Processes
 from local_runner.progress import Step
 
 

@@ -12,10 +12,11 @@ from local_runner.heats import (
     summary_lines,
     wait_for_lake,
 )
+from local_runner.leftovers import end_leftovers
 from local_runner.plan import Plan, Ports, Service
 from local_runner.ports import free_port, is_free, require_free
 from local_runner.preparation import make_database, make_environments, make_first_model
-from local_runner.processes import Processes, end_leftovers
+from local_runner.processes import Processes
 from local_runner.progress import say, step
 from local_runner.readiness import get_json
 from local_runner.settings import ENDLESS_HEATS, Settings

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,13 +12,14 @@ from types import FrameType
 
 from local_runner.errors import ProcessDied, StepFailed, StopAsked
 from local_runner.folder import write_json
+from local_runner.leftovers import MARK
+from local_runner.logs import last_lines
 from local_runner.progress import Step, say
 
 GRACE_S = 8.0
 POLL_S = 0.1
 EARLY_DEATH_S = 3.0
 MOST_EARLY_DEATHS = 5
-MARK = "LOCAL_RUNNER_DEMO_DIR"
 
 
 @dataclass(frozen=True)
@@ -200,34 +200,6 @@ def has_ended(popen: subprocess.Popen[bytes]) -> bool:
     if popen.returncode is not None:
         return True
     return os.waitid(os.P_PID, popen.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def end_leftovers(demo_dir: Path) -> list[int]:
-    """End processes that a killed demo left behind in this folder and return their ids.
-
-    A process is ours where its environment names this folder; without /proc nobody can tell, so none is.
-    """
-    mark = f"{MARK}={demo_dir}".encode()
-    left = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark in (entry / "environ").read_bytes().split(b"\0"):
-                os.kill(int(entry.name), signal.SIGKILL)
-                left.append(int(entry.name))
-        except OSError:
-            continue  # ended meanwhile, or another user's
-    return left
-
-
-def last_lines(path: Path, count: int, start: int) -> list[str]:
-    """Return the last `count` lines after the byte `start` of a text file that may be long or missing."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(start, path.stat().st_size - 200 * 100))
-            lines = file.read().decode(errors="replace").splitlines()
-    except OSError:
-        return []
-    return list(deque((line for line in lines if line.strip()), maxlen=count))
 
 
 def ending(returncode: int) -> str:
