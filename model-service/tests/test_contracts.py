@@ -21,7 +21,7 @@ from model_service.contracts import (
 )
 from model_service.documents import decode
 from model_service.errors import InvalidDocument
-from model_service.manifest import Manifest, Release
+from model_service.manifest import Golden, Manifest, Release
 from model_service.model import Bundle
 from model_service.prediction import predict
 from model_service.recommendation import recommend
@@ -33,6 +33,7 @@ SHAPES: dict[str, Any] = {
     "model-service/examples/prediction.v1": Prediction,
     "model-service/examples/model-card.v1": ModelCard,
     "bundle/examples/manifest.v1": Manifest,
+    "bundle/examples/golden.v1": Golden,
     "bundle/examples/release.v1": Release,
     "plant-events/examples/plant.heat.registered.v1": Heat,
 }

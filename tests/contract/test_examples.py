@@ -21,8 +21,6 @@ from contracts import (
 
 # Parts that only occur inside other documents, whose examples hold them.
 PARTS = {"shapes.v1", "element-estimate.v1", "recent-heat.v1"}
-# A golden file is as large as a bundle; model-service's tests write and read whole ones.
-TOO_LARGE = {"golden.v1"}
 
 
 def name_of(path: Path) -> str:
@@ -53,7 +51,7 @@ def test_a_document_has_a_valid_and_an_invalid_example(path: Path) -> None:
     folder = path.parent / "examples" / name
     kinds = {kind for kind in ("valid", "invalid") if any((folder / kind).glob("*.json"))}
 
-    expected: set[str] = set() if name in PARTS | TOO_LARGE else {"valid", "invalid"}
+    expected: set[str] = set() if name in PARTS else {"valid", "invalid"}
     assert kinds == expected
 
 
