@@ -14,7 +14,7 @@ from plant_simulator.catalogue import LADLE_FURNACE, TAPPING, Catalogue
 from plant_simulator.chance import CHUNK_HEATS
 from plant_simulator.elements import Floats, Integers
 from plant_simulator.hidden import HiddenHeats
-from plant_simulator.instruments import Noise, ObservedHeats, ObservedResults, ResultNoise
+from plant_simulator.instruments import ObservedHeats, ObservedResults, ResultNoise
 from plant_simulator.ladle_furnace import HiddenLadles, HiddenTreatments, arrive, ladle_furnace
 from plant_simulator.line import Change, Heats
 from plant_simulator.parameters import Parameters
@@ -117,34 +117,56 @@ def _play(
     stations: dict[str, "_Desk"],
 ) -> Block:
     """One chunk: what does not depend on additions at once, the rest step by step."""
-    seen = instruments.observe_before(p, heats.hidden, heats.noise)
+    truth, noise = heats.hidden, heats.noise
+    seen = instruments.observe_before(p, truth, noise)
     size = len(lines)
-    blocks = []
-    for step in range(len(heats.hidden.heat_no) // size):
+    tapping, tapped, ladle, treated = list[_Acted](), list[HiddenResults](), list[_Acted](), list[HiddenTreatments]()
+    for step in range(len(truth.heat_no) // size):
         at = slice(step * size, (step + 1) * size)
         now, before = rows(heats, at), rows(seen, at)
-        truth, noise, number = now.hidden, now.noise, first_step + step
+        number = first_step + step
 
         desk = stations[TAPPING]
-        decided = desk.decide(before, now.tempers, Truth(truth, None, noise.tapping), number)
-        tipped = instruments.tip(p, decided, noise.tapping)
-        tapped = tap(plant, p, truth, tipped)
-        after = instruments.observe_after(p, tapped, tipped, noise.tapping)
+        door = Truth(now.hidden, None, now.noise.tapping)
+        decided = desk.decide(before, now.tempers, door, number)
+        tipped = instruments.tip(p, decided, now.noise.tapping)
+        tapped.append(tap(plant, p, now.hidden, tipped))
+        after = instruments.observe_after(p, tapped[-1], tipped, now.noise.tapping)
         desk.learn(before, after)
-        tapping = Station(before, decided, tipped, after)
+        tapping.append(_Acted(decided, tipped, after))
 
         desk = stations[LADLE_FURNACE]
-        ladles = arrive(p, truth, tapped)
-        before = instruments.observe_arrival(p, ladles, before, after, noise)
-        decided = desk.decide(before, now.tempers, Truth(truth, ladles, noise.ladle), number)
-        tipped = instruments.tip(p, decided, noise.ladle)
-        treated = ladle_furnace(plant, p, ladles, tipped)
-        after = instruments.observe_after(p, treated.metal, tipped, noise.ladle)
+        ladles = arrive(p, now.hidden, tapped[-1])
+        before = instruments.observe_arrival(p, ladles, before, after, now.noise)
+        door = Truth(now.hidden, ladles, now.noise.ladle)
+        decided = desk.decide(before, now.tempers, door, number)
+        tipped = instruments.tip(p, decided, now.noise.ladle)
+        treated.append(ladle_furnace(plant, p, ladles, tipped))
+        after = instruments.observe_after(p, treated[-1].metal, tipped, now.noise.ladle)
         desk.learn(before, after)
-        blocks.append(
-            Block(now, tapping, tapped, ladles, Station(before, decided, tipped, after), treated)
-        )
-    return stack(blocks)
+        ladle.append(_Acted(decided, tipped, after))
+
+    # What is the same for the whole chunk is reckoned again for it: cheaper than to put its steps together.
+    first, last, results = stack(tapping), stack(ladle), stack(tapped)
+    ladles = arrive(p, truth, results)
+    arrived = instruments.observe_arrival(p, ladles, seen, first.after, noise)
+    return Block(
+        heats,
+        Station(seen, first.decided_kg, first.tipped_kg, first.after),
+        results,
+        ladles,
+        Station(arrived, last.decided_kg, last.tipped_kg, last.after),
+        stack(treated),
+    )
+
+
+@dataclass(frozen=True)
+class _Acted:
+    """What was done at one station, and what was read afterwards."""
+
+    decided_kg: Floats
+    tipped_kg: Floats
+    after: ObservedResults
 
 
 class _Desk:
@@ -177,6 +199,3 @@ class _Desk:
             self._plant, self._p, self._station, self._memory, seen, results
         )
         self._last = seen, results
-
-
-__all__ = ["Block", "KnowingPolicy", "Noise", "Policy", "Station", "Truth", "View", "simulate"]

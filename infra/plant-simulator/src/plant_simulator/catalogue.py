@@ -42,6 +42,7 @@ class Grade:
     treatment_min: float
     sulphur_removed_share: float
     forbidden_additives: tuple[str, ...]
+    tapping_recovery: Mapping[str, float]
     standard_windows: Windows
     windows: Windows
     tapping_windows: Windows
@@ -87,21 +88,48 @@ class Catalogue:
             return found.windows
         return {**found.tapping_windows, **(self.al_killed_tapping_windows if is_al_killed else {})}
 
-    def entry(self, station: str, is_al_killed: bool) -> Mapping[str, Any]:
-        """The handbook's entry."""
-        return self.practices[station, DEOXIDATIONS[is_al_killed]]
+    def entry(self, station: str, grade: int, is_al_killed: bool) -> Mapping[str, Any]:
+        """The handbook's entry for a grade."""
+        entry = self.practices[station, DEOXIDATIONS[is_al_killed]]
+        own = self.grades[grade]
+        if station == TAPPING and own.is_al_killed == is_al_killed and own.tapping_recovery:
+            return {**entry, "nominal_recovery": {**entry["nominal_recovery"], **own.tapping_recovery}}
+        return entry
 
     @property
     def handbook_rule(self) -> dict[str, Any]:
-        """The handbook as the contract has it: `*` is any grade that is killed with SiMn."""
+        """The handbook as the contract has it; `*` is any grade that is killed with SiMn."""
         entries = []
         for station in STATIONS:
-            entries.append({"station": station, "grade": "*", "entry": self.entry(station, False)})
-            for grade in self.grades:
-                if grade.is_al_killed:
-                    entry = self.entry(station, True)
+            usual = self.practices[station, DEOXIDATIONS[False]]
+            entries.append({"station": station, "grade": "*", "entry": usual})
+            for position, grade in enumerate(self.grades):
+                entry = self.entry(station, position, grade.is_al_killed)
+                if entry is not usual:
                     entries.append({"station": station, "grade": grade.grade, "entry": entry})
         return {"rule_id": self.rule_id, "entries": entries}
+
+    def nominal(self, station: str) -> tuple[Floats, Floats]:
+        """Nominal recoveries, and assumed contents in wt %, as arrays (grade, is_al_killed, element)."""
+        if station not in self._nominal:
+            entries = [
+                [self.entry(station, g, bool(k)) for k in range(len(DEOXIDATIONS))]
+                for g in range(len(self.grades))
+            ]
+            self._nominal[station] = (
+                np.array([[vector(e["nominal_recovery"], 1.0) for e in row] for row in entries]),
+                np.array([[vector(e.get("assumed_pct", {}), np.nan) for e in row] for row in entries]),
+            )
+        return self._nominal[station]
+
+    def steps(self, station: str) -> Sequence[Mapping[str, Any]]:
+        """The handbook's order of alloys at a station, the same for every grade."""
+        steps: Sequence[Mapping[str, Any]] = self.practices[station, DEOXIDATIONS[0]]["steps"]
+        return steps
+
+    @cached_property
+    def _nominal(self) -> dict[str, tuple[Floats, Floats]]:
+        return {}
 
     @cached_property
     def additive_names(self) -> tuple[str, ...]:
@@ -211,12 +239,12 @@ class _Reader:
             raise self.refuse(row, key, "missing" if value is None else f"{value!r}", limit)
         return float(value)
 
-    def elements(self, row: Placed, key: str) -> dict[str, float]:
+    def elements(self, row: Placed, key: str, most: float = 100) -> dict[str, float]:
         found = self.value(row, key, Placed)
         for element in found:
             if element not in ELEMENTS:
                 raise self.refuse(found, element, "unknown element", ", ".join(ELEMENTS))
-        return {element: self.number(found, element, 0, 100) for element in found}
+        return {element: self.number(found, element, 0, most) for element in found}
 
 
 def _additive(file: _Reader, row: Placed) -> Additive:
@@ -255,6 +283,7 @@ def _grade(file: _Reader, row: Placed) -> Grade:
         treatment_min=file.number(row, "treatment_min", 0, 600, above=True),
         sulphur_removed_share=file.number(row, "sulphur_removed_share", 0, 1),
         forbidden_additives=tuple(file.value(row, "forbidden_additives", list)),
+        tapping_recovery=file.elements(row, "tapping_recovery", most=1),
         standard_windows=_windows(file, row, "standard_windows"),
         windows=_windows(file, row, "windows"),
         tapping_windows=_windows(file, row, "tapping_windows"),
@@ -301,7 +330,7 @@ def _practices(file: _Reader, plant: Catalogue) -> dict[tuple[str, str], Mapping
             if file.value(row, key, str) not in allowed:
                 raise file.refuse(row, key, f"{row[key]!r}", " or ".join(allowed))
         entry = file.value(row, "entry", Placed)
-        file.elements(entry, "nominal_recovery")
+        file.elements(entry, "nominal_recovery", most=1)
         for step in file.value(entry, "steps", list):
             _check_step(file, step, plant.additive_names)
         found[row["station"], row["deoxidation"]] = entry
@@ -310,6 +339,9 @@ def _practices(file: _Reader, plant: Catalogue) -> dict[tuple[str, str], Mapping
             if (station, deoxidation) not in found:
                 what = f"no entry for {station}, {deoxidation}"
                 raise file.refuse(file.document, "practices", what, "one for each station and deoxidation")
+        if found[station, "SiMn"]["steps"] != found[station, "Al"]["steps"]:
+            what = f"two orders of alloys for {station}"
+            raise file.refuse(file.document, "practices", what, "the same steps for both deoxidations")
     return found
 
 

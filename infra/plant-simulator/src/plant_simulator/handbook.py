@@ -35,8 +35,15 @@ class Figure:
     """
 
     added_kg: Floats
-    predicted_pct: Floats
     is_skipped: Booleans
+    now_pct: Floats
+    effect_pct_per_kg: Floats  # (heat, additive, element)
+
+    @property
+    def predicted_pct(self) -> Floats:
+        """By the rule's own recoveries, (heat, element)."""
+        predicted: Floats = self.now_pct + (self.added_kg[:, :, None] * self.effect_pct_per_kg).sum(axis=1)
+        return predicted
 
 
 class Rule(NamedTuple):
@@ -99,7 +106,7 @@ def work_out(
             kg = _tippable(np.where(is_of_use, wanted, 0.0), added[:, j], most[:, j], offers, j)
             added[:, j] += kg
             gap -= kg[:, None] * effect[:, j]
-    return Figure(added, np.where(np.isnan(aim_pct), now + _moved(added, effect), aim_pct - gap), skipped)
+    return Figure(added, skipped, now, effect)
 
 
 def aims(window_min: Floats, window_aim: Floats, window_max: Floats) -> Floats:
@@ -108,17 +115,11 @@ def aims(window_min: Floats, window_aim: Floats, window_max: Floats) -> Floats:
     return np.where(np.isnan(window_aim), middle, window_aim)
 
 
-def _moved(added: Floats, effect: Floats) -> Floats:
-    total: Floats = (added[:, :, None] * effect).sum(axis=1)
-    return total
-
-
 def _kg_to_aim(gap: Floats, per_kg: Floats) -> Floats:
     """Kilograms that close a gap, 0 where there is none; NaN where the alloy has nothing of the element, or
     aim or content isn't known.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(per_kg > 0, np.maximum(gap, 0) / per_kg, np.nan)
+    return np.divide(np.maximum(gap, 0), per_kg, out=np.full_like(gap, np.nan), where=per_kg > 0)
 
 
 def _tippable(wanted: Floats, taken: Floats, most: Floats, offers: Offers, j: int) -> Floats:

@@ -105,7 +105,7 @@ class Parameters:
     # --- dissolution
     undissolved_share: Mapping[str, float] = setting(
         {
-            **{"C": 0.06, "Si": 0.02, "Mn": 0.015, "Cr": 0.015, "Mo": 0.01, "V": 0.02, "Al": 0.12},
+            **{"C": 0.06, "Si": 0.02, "Mn": 0.015, "Cr": 0.024, "Mo": 0.01, "V": 0.02, "Al": 0.12},
             **{"Ti": 0.15, "Nb": 0.04, "Ni": 0.01, "Cu": 0.01, "Ca": 0.85},
         },
         "[M] B6.6",
@@ -113,7 +113,7 @@ class Parameters:
     )
     ladle_furnace_undissolved_share: Mapping[str, float] = setting(
         {
-            **{"C": 0.10, "Si": 0.03, "Mn": 0.02, "Cr": 0.035, "Mo": 0.01, "V": 0.013, "Al": 0.30},
+            **{"C": 0.10, "Si": 0.03, "Mn": 0.03, "Cr": 0.035, "Mo": 0.01, "V": 0.013, "Al": 0.30},
             **{"Ti": 0.20, "Nb": 0.04, "Ni": 0.01, "Cu": 0.01, "Ca": 0.82},
         },
         "[D] C, Cr, V (A), [M] B2",
@@ -121,7 +121,9 @@ class Parameters:
     )
     undissolved_sd_log: float = setting(0.35, "[M] B6.6", "sd of its logarithm")
     undissolved_memory: Mapping[str, float] = setting(
-        dict.fromkeys(ELEMENTS, 0.6), "[M] B6.6", "its lag-1 autocorrelation from heat to heat"
+        {**dict.fromkeys(ELEMENTS, 0.6), "C": 0.38, "Cr": 0.36},
+        "[M] B6.6, C and Cr [D] A",
+        "its lag-1 autocorrelation from heat to heat",
     )
     short_stir_rate: float = setting(0.05, "[M] B6.6", "share of heats stirred less than 60 % of the time")
     short_stir_factor: float = setting(1.3, "[M] B6.6", "what that multiplies undissolved shares by")
@@ -151,8 +153,8 @@ class Parameters:
     mn_loss_to_slag_share: float = setting(
         0.10, "[M]", "share of the manganese burnt at tapping that is in the ladle slag as MnO"
     )
-    mno_reduced_mean: float = setting(0.20, "[M]", "mean share of the slag's MnO that is reduced (Beta)")
-    mno_reduced_sd: float = setting(0.06, "[M]", "its sd")
+    mno_reduced_mean: float = setting(0.12, "[M]", "mean share of the slag's MnO that is reduced (Beta)")
+    mno_reduced_sd: float = setting(0.04, "[M]", "its sd")
     mn_per_mno: float = setting(0.8, "[M] B6.8", "manganese gained per MnO reduced, kg/kg")
     si_per_mno: float = setting(0.25, "[M] B6.8", "silicon spent per MnO reduced, kg/kg")
     sulphur_left_sd_log: float = setting(0.12, "[M]", "sd of the logarithm of the sulphur that stays")
@@ -252,6 +254,9 @@ class Parameters:
         {"Al": 1.2, "Si": 0.55, "Mn": 0.8, "C": 0.05},
         "[C] B2",
         "his rule of thumb: element lost per oxygen, kg/kg (Al in Al-killed heats, the others in SiMn-killed)",
+    )
+    slag_allowance_oxygen_kg_per_kg: float = setting(
+        0.035, "[C] B2", "oxygen that he reckons with per carried-over slag more than usual, kg/kg"
     )
     recovery_knowledge: float = setting(
         0.5, "[M]", "share of the recovery he saw in the last heats that he corrects his nominal one by"

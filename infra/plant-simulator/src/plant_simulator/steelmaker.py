@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from plant_simulator import handbook
-from plant_simulator.catalogue import DEOXIDATIONS, LADLE_FURNACE, TAPPING, Catalogue
+from plant_simulator.catalogue import LADLE_FURNACE, TAPPING, Catalogue
 from plant_simulator.chance import CHUNK_HEATS, SHIFTS, STEELMAKER, Draws, generator
-from plant_simulator.elements import ELEMENTS, Booleans, Floats, Integers, vector
+from plant_simulator.elements import AL, ELEMENTS, Booleans, Floats, Integers, vector
 from plant_simulator.instruments import ObservedHeats, ObservedResults
 from plant_simulator.parameters import Parameters
 from plant_simulator.tables import rows
@@ -164,6 +164,7 @@ def remember(
     expected = thrown * rule.recovery / (1000 * believed_mass_t(p, heats)[:, None])
     gained = results.chemistry_pct - contents(plant, station, heats)
     tells = (expected > LEAST_GAIN_PCT) & ~np.isnan(heats.chemistry_pct)
+    tells[:, AL] = False  # aluminium's recovery is what oxygen left of it: no experience to build on
     seen = np.clip(np.divide(gained, expected, out=np.ones_like(gained), where=tells), *FAST_DECAY)
     share = np.where(tells, 1 - 0.5 ** (1 / p.recovery_knowledge_heats), 0.0)
     return Memory(burnt, memory.recovery_rel + share * (seen - memory.recovery_rel))
@@ -188,17 +189,20 @@ def believed_mass_t(parameters: Parameters, heats: ObservedHeats) -> Floats:
 
 
 def _rule(plant: Catalogue, station: str, heats: ObservedHeats) -> handbook.Rule:
-    """The handbook's entry of each heat. Both ways of killing must have the same steps at a station."""
-    both = [handbook.rule_of(plant.entry(station, bool(k)), ELEMENTS) for k in range(len(DEOXIDATIONS))]
-    recovery, assumed = (np.concatenate([getattr(r, x) for r in both]) for x in ("recovery", "assumed_pct"))
-    return handbook.Rule(both[0].steps, recovery[heats.is_al_killed], assumed[heats.is_al_killed])
+    """The handbook's entry of each heat."""
+    recovery, assumed = plant.nominal(station)
+    of = heats.grade, heats.is_al_killed
+    return handbook.Rule(plant.steps(station), recovery[of], assumed[of])
 
 
 def _oxygen_allowance_pct(p: Parameters, recovery: Floats, heats: ObservedHeats) -> Floats:
-    """How much higher he aims because more oxygen than usual was measured, wt %."""
+    """How much higher he aims because there is more oxygen than usual, by probe and by the slag he saw, wt %."""
     lowest, highest = OXYGEN_BELIEVED_PPM
     is_believed = (heats.oxygen_ppm > lowest) & (heats.oxygen_ppm < highest)
     more_kg_t = np.where(is_believed, heats.oxygen_ppm - p.oxygen_median_ppm, 0.0) * 1e-3
+    usual_kg_t = p.carry_over_median_kg_t + p.taphole_wear_kg_t / 2
+    more_slag_kg_t = np.where(np.isnan(heats.carry_over_kg_t), 0.0, heats.carry_over_kg_t - usual_kg_t)
+    more_kg_t = more_kg_t + p.slag_allowance_oxygen_kg_per_kg * more_slag_kg_t
     per_oxygen = vector(p.oxygen_allowance_kg_per_kg)
     by_al = vector({"Al": p.oxygen_allowance_kg_per_kg["Al"]})
     lost_kg_t = np.where(heats.is_al_killed[:, None] == 1, by_al, per_oxygen - by_al) * more_kg_t[:, None]
@@ -301,8 +305,7 @@ def _distance(
     """
     grade, is_al_killed = int(heats.grade[0]), int(heats.is_al_killed[0])
     asked = ~np.isnan(plant.bounds(station).min_pct[grade, is_al_killed])
-    nominal = plant.entry(station, bool(is_al_killed))["nominal_recovery"]
-    gives = heats.certificate_pct[0] * vector(nominal, default=1.0)
+    gives = heats.certificate_pct[0] * plant.nominal(station)[0][grade, is_al_killed]
     own, shown = own_kg @ gives, shown_kg @ gives
     size = np.maximum(own, 0.1 * own[asked].max(initial=1e-9))
     return float(np.mean(np.abs(shown - own)[asked] / size[asked])) if asked.any() else 0.0
