@@ -1,8 +1,9 @@
 """What can be known of a heat before its additions, by somebody who knows the plant's true parameters.
 
-He sees the same readings as a recommender, and knows besides: the true assay of every lot, the distributions that nature
-and instruments draw from, and how the heats before really went (what a perfect memory of their results would tell). He does
-not know this heat's own chance: a belief is a set of possible heats of equal weight.
+He sees the same readings as a recommender, and knows besides: the true assay of every lot, the distributions
+that nature and instruments draw from, and how the heats before really went (what a perfect memory of their
+results would tell). He does not know this heat's own chance: a belief is a set of possible heats of equal
+weight.
 """
 
 from dataclasses import fields, is_dataclass, replace
@@ -27,8 +28,8 @@ Belief = HiddenHeats | HiddenLadles
 
 
 def normals(count: int, dimensions: int) -> Floats:
-    """Standard normals (count, dimensions), always the same; means 0 and variances 1 exactly, no correlation where
-    half of `count` is as large as `dimensions`.
+    """Standard normals (count, dimensions), always the same; means 0 and variances 1 exactly, no correlation
+    where half of `count` is as large as `dimensions`.
     """
     half = np.random.default_rng(20260101).standard_normal((count // 2, dimensions))
     if count // 2 >= dimensions:
@@ -40,7 +41,8 @@ def normals(count: int, dimensions: int) -> Floats:
 def possible(plant: Catalogue, parameters: Parameters, cases: Cases) -> Belief:
     """Possible truths of each heat, given its readings.
 
-    Of the hidden truth only the lots (he knows them) and the heats before (the memory of dissolution) are used.
+    Of the hidden truth only the lots (he knows them) and the heats before (the memory of dissolution) are
+    used.
     """
     z = iter(normals(POSSIBLE_HEATS, DIMENSIONS).T)
     before_tapping = _heats(plant, parameters, cases, z)
@@ -67,7 +69,10 @@ def _heats(plant: Catalogue, p: Parameters, cases: Cases, z: Any) -> HiddenHeats
     nothing = np.zeros((len(cases), POSSIBLE_HEATS))
     sampled = np.where(seen.is_below, np.nan, seen.chemistry_pct)[:, None]
     sampled_sd = _reading_sd(p, sampled)
-    log_carbon, log_carbon_sd = np.log(sampled[..., C]), sampled_sd[..., C] / np.maximum(sampled[..., C], 0.01)
+    log_carbon, log_carbon_sd = (
+        np.log(sampled[..., C]),
+        sampled_sd[..., C] / np.maximum(sampled[..., C], 0.01),
+    )
     probe = np.where((seen.oxygen_ppm > 20) & (seen.oxygen_ppm < 5000), seen.oxygen_ppm, np.nan)[:, None]
     log_oxygen = _normal(
         next(z),
@@ -153,7 +158,9 @@ def _ladles(plant: Catalogue, p: Parameters, cases: Cases, before: HiddenHeats) 
 
 
 def _agreed(values: Floats, reading: Floats, reading_sd: Floats) -> Floats:
-    """Possible values (heat, possibility, ...) moved and drawn together as a normal quantity is by a reading."""
+    """Possible values (heat, possibility, ...) moved and drawn together as a normal quantity is by a
+    reading.
+    """
     mean, sd = values.mean(axis=1, keepdims=True), values.std(axis=1, keepdims=True)
     weight, reading = 1 / np.maximum(sd, 1e-12) ** 2, np.expand_dims(reading, 1)
     more = np.where(np.isnan(reading), 0.0, 1 / np.maximum(np.expand_dims(reading_sd, 1), 1e-12) ** 2)
@@ -162,12 +169,15 @@ def _agreed(values: Floats, reading: Floats, reading_sd: Floats) -> Floats:
 
 
 def _dissolution(p: Parameters, before: Floats, z: Any) -> Floats:
-    """Possible dissolution factors (heat, possibility, element) after a heat that had these; NaN where there was none."""
+    """Possible dissolution factors (heat, possibility, element) after a heat that had these; NaN where there
+    was none.
+    """
     memory = np.where(np.isnan(before), 0.0, vector(p.undissolved_memory))[:, None]
     state = np.log(np.where(np.isnan(before), 1.0, before))[:, None] / max(p.undissolved_sd_log, 1e-9)
     drawn = np.exp(p.undissolved_sd_log * (memory * state + np.sqrt(1 - memory**2) * _wide(z)))
     stirred_short = np.arange(POSSIBLE_HEATS) < p.short_stir_rate * POSSIBLE_HEATS
-    return drawn * np.where(stirred_short, p.short_stir_factor, 1.0)[:, None]
+    possible: Floats = drawn * np.where(stirred_short, p.short_stir_factor, 1.0)[:, None]
+    return possible
 
 
 def _wide(z: Any) -> Floats:
@@ -177,13 +187,16 @@ def _wide(z: Any) -> Floats:
 
 def _reading_sd(p: Parameters, chemistry_pct: Floats) -> Floats:
     slow = vector(p.spectrometer_bias_sd_rel) * chemistry_pct
-    return np.hypot(vector(p.spectrometer_sd_pct) + vector(p.spectrometer_sd_rel) * chemistry_pct, slow)
+    fast = vector(p.spectrometer_sd_pct) + vector(p.spectrometer_sd_rel) * chemistry_pct
+    sd: Floats = np.hypot(fast, slow)
+    return sd
 
 
 def _normal(
     z: Floats, mean: Floats | float, sd: Floats | float, *readings: tuple[Floats, Floats | float]
 ) -> Floats:
-    """Possible values (heat, possibility, ...) of a normal quantity after independent readings (value, sd); NaN is none.
+    """Possible values (heat, possibility, ...) of a normal quantity after independent readings (value, sd);
+    NaN is none.
 
     `z` is (possibility, ...), everything else has an axis for possibilities too.
     """

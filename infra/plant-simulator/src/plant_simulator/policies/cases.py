@@ -1,6 +1,7 @@
 """Heats at one station from every side, and do(Y) on them."""
 
 from dataclasses import dataclass, is_dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +20,13 @@ ROUNDING_PCT = 1e-9
 
 @dataclass(frozen=True)
 class Cases:
-    """Treatments of heats at `station`. `hidden` and `noise` are the door that only reference policies go through.
+    """Treatments of heats at `station`. `hidden` and `noise` are the door that only reference policies go
+    through.
 
-    `tapped_observed` and `tapped_kg` (weighed) are what is known of the tapping; at tapping itself the kilograms are not
-    known yet. `steelmaker_kg` is what he decided in this heat. `dissolution_before` is what the heat before on the same
-    line had for `undissolved_factor` at each station (heat, station, element), NaN in a line's first heat.
+    `tapped_observed` and `tapped_kg` (weighed) are what is known of the tapping; at tapping itself the
+    kilograms are not known yet. `steelmaker_kg` is what he decided in this heat. `dissolution_before` is
+    what the heat before on the same line had for `undissolved_factor` at each station (heat, station,
+    element), NaN in a line's first heat.
     """
 
     station: str
@@ -42,10 +45,9 @@ class Cases:
 
 def part_of(cases: Cases, index: slice | Integers | Booleans) -> Cases:
     """Some of the treatments."""
-    sides = {name: value for name, value in vars(cases).items() if name != "station"}
-    return replace(
-        cases, **{k: rows(v, index) if is_dataclass(v) else v[index] for k, v in sides.items()}
-    )
+    sides: dict[str, Any] = {name: value for name, value in vars(cases).items() if name != "station"}
+    parts: dict[str, Any] = {k: rows(v, index) if is_dataclass(v) else v[index] for k, v in sides.items()}
+    return replace(cases, **parts)
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Score:
-    """Per heat: cost of what was tipped, and whether every window was held, in truth and by the final sample."""
+    """Per heat: cost of what was tipped, and whether every window was held, in truth and by the final
+    sample.
+    """
 
     cost: Floats
     steel_mass_t: Floats
@@ -98,7 +102,9 @@ def windows_of(plant: Catalogue, cases: Cases) -> tuple[Floats, Floats]:
 
 
 def most_kg(plant: Catalogue, cases: Cases) -> Floats:
-    """What may be tipped of each additive at most (heat, additive): none of what is forbidden or not in its bin."""
+    """What may be tipped of each additive at most (heat, additive): none of what is forbidden or not in its
+    bin.
+    """
     step = plant.per_additive("increment_kg")
     largest = np.floor(plant.per_additive("max_kg") / step) * step
     return np.where(cases.observed.is_offered & ~plant.is_forbidden[cases.observed.grade], largest, 0.0)
@@ -109,8 +115,9 @@ def score(plant: Catalogue, cases: Cases, outcome: Outcome) -> Score:
     low, high = windows_of(plant, cases)
 
     def holds(pct: Floats) -> Booleans:
-        outside = (pct < low - ROUNDING_PCT) | (pct > high + ROUNDING_PCT)
-        return ~outside.any(axis=1)
+        outside: Booleans = (pct < low - ROUNDING_PCT) | (pct > high + ROUNDING_PCT)
+        holds_all: Booleans = np.logical_not(outside.any(axis=1))
+        return holds_all
 
     return Score(
         cost=(outcome.tipped_kg * cases.hidden.price_per_t).sum(axis=1) / 1000,

@@ -1,4 +1,6 @@
-"""Policies side by side on the very same heats: cost, in-window rates, misses priced, regret to the all-knowing one."""
+"""Policies side by side on the very same heats: cost, in-window rates, misses priced, regret to the
+all-knowing one.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,9 +10,9 @@ import numpy as np
 from plant_simulator.catalogue import Catalogue
 from plant_simulator.elements import Floats
 from plant_simulator.errors import BadSettingError
-from plant_simulator.policies.cases import Cases
 from plant_simulator.parameters import Parameters
 from plant_simulator.policies import cases, reference
+from plant_simulator.policies.cases import Cases
 from plant_simulator.policies.optimum import by_confidence, by_price_of_a_miss
 from plant_simulator.policies.reference import Policy
 
@@ -23,8 +25,8 @@ CONFIDENCES = (0.80, 0.90, 0.95, 0.98, 0.99, 0.995, 0.999)
 
 @dataclass(frozen=True)
 class Standing:
-    """One policy over some heats. Money per tonne; `regret` to the first policy of the comparison, heat by heat (common
-    random numbers), `regret_se` its standard error.
+    """One policy over some heats. Money per tonne; `regret` to the first policy of the comparison, heat by
+    heat (common random numbers), `regret_se` its standard error.
     """
 
     policy: str
@@ -37,23 +39,27 @@ class Standing:
     regret_se: float
 
 
+NAMES = (reference.ALL_KNOWING, reference.INFORMED, reference.HANDBOOK, reference.STEELMAKER)
+
+
 def named(name: str, aim: float | None, confidence: float | None, miss_price: float) -> Policy:
-    """A reference policy by its name. Raises BadSettingError for a name that is none."""
-    if name == "all-knowing":
-        return reference.all_knowing(miss_price)
-    if name == "informed":
-        by_price = confidence is None
-        return reference.informed(
-            by_price_of_a_miss(miss_price) if by_price else by_confidence(confidence or 0.5, miss_price)
-        )
-    if name == "handbook":
-        return reference.handbook_rule(aim)
-    if name == "steelmaker":
-        return reference.the_steelmaker
-    raise BadSettingError(f"no policy {name!r}", "--name", ", ".join(NAMES))
-
-
-NAMES = ("all-knowing", "informed", "handbook", "steelmaker")
+    """A reference policy by its name. Raises BadSettingError for a name that is none, and for shares that
+    are none.
+    """
+    for what, share in (("--aim", aim), ("--confidence", confidence)):
+        if share is not None and not 0 < share < 1:
+            raise BadSettingError(f"{share}", what, "above 0, under 1")
+    by_price = by_price_of_a_miss(miss_price)
+    ladder = by_price if confidence is None else by_confidence(confidence, miss_price)
+    policies = {
+        reference.ALL_KNOWING: reference.all_knowing(miss_price),
+        reference.INFORMED: reference.informed(ladder),
+        reference.HANDBOOK: reference.handbook_rule(aim),
+        reference.STEELMAKER: reference.the_steelmaker,
+    }
+    if name not in policies:
+        raise BadSettingError(f"no policy {name!r}", "--name", ", ".join(NAMES))
+    return policies[name]
 
 
 def compare(
@@ -69,7 +75,9 @@ def compare(
         for name, policy in policies.items():
             outcome = cases.do(plant, parameters, block, policy(plant, parameters, block))
             parts[name].append(cases.score(plant, block, outcome))
-    totals = {name: np.concatenate([s.total_per_t(miss_price) for s in scores]) for name, scores in parts.items()}
+    totals = {
+        name: np.concatenate([s.total_per_t(miss_price) for s in scores]) for name, scores in parts.items()
+    }
     best = next(iter(totals.values()))
     return [_standing(name, parts[name], totals[name], totals[name] - best) for name in policies]
 
@@ -81,8 +89,9 @@ def tuned_aim(
     in_window: float | None = None,
     miss_price: float = MISS_PRICE,
 ) -> float:
-    """The handbook's aim fraction that reaches this true in-window rate at least cost; without a rate, the one with the
-    least cost and misses; where none reaches it, the surest. Tune on other heats than those it is judged on.
+    """The handbook's aim fraction that reaches this true in-window rate at least cost; without a rate, the
+    one with the least cost and misses; where none reaches it, the surest. Tune on other heats than those it
+    is judged on.
     """
     standings = compare(
         plant, parameters, blocks, {str(f): reference.handbook_rule(f) for f in AIMS}, miss_price

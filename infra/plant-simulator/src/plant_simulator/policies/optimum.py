@@ -1,10 +1,11 @@
 """The cheapest additions for one heat whose outcome is (locally) affine in the kilograms: a linear program.
 
-Windows are soft. A ladder prices how much of a window's margin is given up, in standard deviations of the outcome: so a
-heat that cannot reach its grade still has an answer, and a margin costs what a miss would.
+Windows are soft. A ladder prices how much of a window's margin is given up, in standard deviations of the
+outcome: so a heat that cannot reach its grade still has an answer, and a margin costs what a miss would.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import NormalDist
 
 import highspy
@@ -28,18 +29,20 @@ class Ladder:
 
 
 def by_price_of_a_miss(miss_price: float) -> Ladder:
-    """Pay for margin what it saves in expected misses: miss_price x (1 - Phi(z)) per side of a window, in straight
-    pieces (convex as long as a side is more likely held than not; beyond, the slope at the edge).
+    """Pay for margin what it saves in expected misses: miss_price x (1 - Phi(z)) per side of a window, in
+    straight pieces (convex as long as a side is more likely held than not; beyond, the slope at the edge).
     """
     normal = NormalDist()
-    pairs = list(zip(RUNGS_Z[:-1], RUNGS_Z[1:], strict=True))
+    pairs = list(pairwise(RUNGS_Z))
     price = [miss_price * (normal.cdf(high) - normal.cdf(low)) / (high - low) for high, low in pairs]
-    return Ladder(RUNGS_Z[0], (*(high - low for high, low in pairs), np.inf), (*price, miss_price * normal.pdf(0)))
+    return Ladder(
+        RUNGS_Z[0], (*(high - low for high, low in pairs), np.inf), (*price, miss_price * normal.pdf(0))
+    )
 
 
 def by_confidence(confidence: float, miss_price: float) -> Ladder:
-    """Each side of a window holds with this probability, wherever it can: a standard deviation of margin may cost
-    as much as a miss.
+    """Each side of a window holds with this probability, wherever it can: a standard deviation of margin may
+    cost as much as a miss.
     """
     return Ladder(NormalDist().inv_cdf(confidence), (np.inf,), (miss_price,))
 
@@ -59,7 +62,7 @@ class Solver:
     """One HiGHS instance, kept: a heat's program has few rows, so most of its time is the start."""
 
     def __init__(self) -> None:
-        self._highs = highspy.Highs()
+        self._highs = highspy.Highs()  # type: ignore[no-untyped-call]
         self._highs.setOptionValue("output_flag", False)
         self._highs.setOptionValue("threads", 1)
         self._highs.setOptionValue("presolve", "off")
@@ -74,7 +77,9 @@ class Solver:
         least_kg: Floats,
         ladder: Ladder,
     ) -> Floats:
-        """Kilograms (heat, additive) at least cost; windows NaN where there is none, the rest (heat, additive)."""
+        """Kilograms (heat, additive) at least cost; windows NaN where there is none, the rest (heat,
+        additive).
+        """
         return np.array(
             [
                 self._one(
@@ -100,7 +105,9 @@ class Solver:
         limits: tuple[Floats, Floats],
         ladder: Ladder,
     ) -> Floats:
-        """Rows in standard deviations: (base + kg @ slope) / sd + given up >= min / sd + top_z, and so for max."""
+        """Rows in standard deviations: (base + kg @ slope) / sd + given up >= min / sd + top_z, and so for
+        max.
+        """
         low, high = (np.flatnonzero(~np.isnan(bound)) for bound in window)
         of = np.concatenate([low, high])
         sign = np.concatenate([np.ones(len(low)), -np.ones(len(high))])
@@ -114,7 +121,9 @@ class Solver:
         lp.col_lower_ = np.concatenate([limits[0], np.zeros(rows * rungs)])
         lp.col_upper_ = np.concatenate([limits[1], np.tile(ladder.width_z, rows)])
         lp.row_lower_, lp.row_upper_ = needed, np.full(rows, np.inf)
-        matrix = np.hstack([sign[:, None] * slope[:, of].T / sd[of, None], np.kron(np.eye(rows), np.ones(rungs))])
+        matrix = np.hstack(
+            [sign[:, None] * slope[:, of].T / sd[of, None], np.kron(np.eye(rows), np.ones(rungs))]
+        )
         lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
         is_there = matrix != 0
         lp.a_matrix_.start_ = np.concatenate([[0], np.cumsum(is_there.sum(axis=1))]).astype(np.int32)
@@ -122,4 +131,5 @@ class Solver:
         lp.a_matrix_.value_ = matrix[is_there]
         self._highs.passModel(lp)
         self._highs.run()
-        return np.clip(np.array(self._highs.getSolution().col_value[:additives]), *limits)
+        answer: Floats = np.clip(np.array(self._highs.getSolution().col_value[:additives]), *limits)
+        return answer

@@ -22,6 +22,8 @@ from plant_simulator.policies.cases import Cases, most_kg, part_of, treat, windo
 from plant_simulator.policies.optimum import Affine, Ladder, Solver
 from plant_simulator.tables import rows
 
+ALL_KNOWING, INFORMED, HANDBOOK, STEELMAKER = "all-knowing", "informed", "handbook", "steelmaker"
+
 Policy = Callable[[Catalogue, Parameters, Cases], Floats]
 """Decided kilograms (heat, additive)."""
 
@@ -29,10 +31,14 @@ Around = Callable[[Floats], Affine]
 """What is to be expected of kilograms near these."""
 
 REACHES_KG = (np.inf, np.inf, 200.0, 40.0, 10.0)
-"""How far each linear program may go from the answer before: without a limit it would jump between corners."""
+"""How far each linear program may go from the answer before: without a limit it would jump between
+corners.
+"""
 
 LOST_SD, LOST_REL = 1.5, 0.05
-"""A window this far out of reach (standard deviations, and relative to its limit) is given up: no alloy is spent on it."""
+"""A window this far out of reach (standard deviations, and relative to its limit) is given up: no alloy is
+spent on it.
+"""
 
 GIVES_UP_FROM, LEAST_SOURCE_PCT, LEAST_KG = 3, 0.5, 0.01
 STEP_KG, FEW_HEATS, SLOPES_FROM = 2.0, 32, 8
@@ -58,11 +64,12 @@ def handbook_kg(
         at = low + aim_fraction * (high - low)
         aim = np.where(np.isnan(at), aim, at)
     added = np.zeros((len(cases), len(plant.additives)))
-    for killed in (0, 1):
-        of = np.flatnonzero(seen.is_al_killed == killed)
+    kinds = set(zip(seen.grade.tolist(), seen.is_al_killed.tolist(), strict=True))
+    for grade, killed in sorted(kinds):
+        of = np.flatnonzero((seen.grade == grade) & (seen.is_al_killed == killed))
         some = rows(seen, of)
         added[of] = handbook.work_out(
-            rule=handbook.rule_of(plant.entry(cases.station, bool(killed)), ELEMENTS),
+            rule=handbook.rule_of(plant.entry(cases.station, grade, bool(killed)), ELEMENTS),
             elements=ELEMENTS,
             additives=plant.additive_names,
             now_pct=steelmaker.contents(plant, cases.station, some),
@@ -73,13 +80,15 @@ def handbook_kg(
     return added
 
 
-def the_steelmaker(plant: Catalogue, parameters: Parameters, cases: Cases) -> Floats:
+def the_steelmaker(_: Catalogue, __: Parameters, cases: Cases) -> Floats:
     """What the crew decided in these heats, without advice."""
     return cases.steelmaker_kg
 
 
 def all_knowing(miss_price: float) -> Policy:
-    """The cheapest kilograms whose true outcome holds every window, chance included. A bound: not held to whole bags."""
+    """The cheapest kilograms whose true outcome holds every window, chance included. A bound: not held to
+    whole bags.
+    """
 
     def policy(plant: Catalogue, parameters: Parameters, cases: Cases) -> Floats:
         def look(some: Cases) -> Around:
@@ -98,7 +107,9 @@ def all_knowing(miss_price: float) -> Policy:
 
 
 def informed(ladder: Ladder) -> Policy:
-    """The cheapest kilograms whose outcome, as far as it can be known, holds the windows as surely as `ladder` asks."""
+    """The cheapest kilograms whose outcome, as far as it can be known, holds the windows as surely as
+    `ladder` asks.
+    """
 
     def policy(plant: Catalogue, parameters: Parameters, cases: Cases) -> Floats:
         z_bin = belief.normals(belief.POSSIBLE_HEATS, len(plant.additives))
@@ -132,8 +143,8 @@ def _search(
     *,
     in_bags: bool,
 ) -> Floats:
-    """Linear programs around the last answer, from the handbook's on; then each alloy is brought to whole bags, the
-    coarsest first, while the finer ones still make up for it.
+    """Linear programs around the last answer, from the handbook's on; then each alloy is brought to whole
+    bags, the coarsest first, while the finer ones still make up for it.
     """
     solver = Solver()
     answer, largest = handbook_kg(plant, parameters, cases), most_kg(plant, cases)
@@ -165,11 +176,9 @@ def _search(
     return answer
 
 
-def _give_up(
-    affine: Affine, kg: Floats, low: Floats, high: Floats, dilution: Floats | float = 0.0
-) -> None:
-    """Strike out (NaN) the limits that are out of reach: above the maximum before anything is added, but for the dilution
-    that additions bring; or still out after the programs have done what they can.
+def _give_up(affine: Affine, kg: Floats, low: Floats, high: Floats, dilution: Floats | float = 0.0) -> None:
+    """Strike out (NaN) the limits that are out of reach: above the maximum before anything is added, but for
+    the dilution that additions bring; or still out after the programs have done what they can.
     """
     mean = affine.base_pct + np.einsum("na,nae->ne", kg, affine.slope)
     slack = LOST_SD * affine.sd_pct
