@@ -11,6 +11,8 @@ from pathlib import Path
 
 from plant_simulator import catalogue, history, master_data, parameters, play
 from plant_simulator.errors import SimulatorError
+from plant_simulator.policies import commands as reference_commands
+from plant_simulator.report import commands as report_commands
 
 PREFIX = "PLANT_SIMULATOR_"
 
@@ -159,6 +161,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     _option(command, "--log-level", default="info", help=argparse.SUPPRESS)
     command.set_defaults(run=lambda _: sys.stdout.write(parameters.markdown()))
+    reference_commands.add(commands, shared, _option)
+    report_commands.add(commands, shared, _option)
     return parser
 
 

@@ -165,7 +165,8 @@ def _agreed(values: Floats, reading: Floats, reading_sd: Floats) -> Floats:
     weight, reading = 1 / np.maximum(sd, 1e-12) ** 2, np.expand_dims(reading, 1)
     more = np.where(np.isnan(reading), 0.0, 1 / np.maximum(np.expand_dims(reading_sd, 1), 1e-12) ** 2)
     centre = (mean * weight + np.where(np.isnan(reading), 0.0, reading) * more) / (weight + more)
-    return centre + (values - mean) * np.sqrt(weight / (weight + more))
+    agreed: Floats = centre + (values - mean) * np.sqrt(weight / (weight + more))
+    return agreed
 
 
 def _dissolution(p: Parameters, before: Floats, z: Any) -> Floats:
