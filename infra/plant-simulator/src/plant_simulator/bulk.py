@@ -1,7 +1,7 @@
 """Many heats of many furnace lines, both stations: the plant's whole day in arrays.
 
-Lines run side by side; within one line heat follows heat, because the steelmaker remembers. A line's heats are
-bit for bit the same whatever other lines run and however the blocks are cut.
+Lines run side by side; within one line heat follows heat, because the steelmaker remembers. A line's heats
+are bit for bit the same whatever other lines run and however the blocks are cut.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -120,7 +120,12 @@ def _play(
     truth, noise = heats.hidden, heats.noise
     seen = instruments.observe_before(p, truth, noise)
     size = len(lines)
-    tapping, tapped, ladle, treated = list[_Acted](), list[HiddenResults](), list[_Acted](), list[HiddenTreatments]()
+    tapping, tapped, ladle, treated = (
+        list[_Acted](),
+        list[HiddenResults](),
+        list[_Acted](),
+        list[HiddenTreatments](),
+    )
     for step in range(len(truth.heat_no) // size):
         at = slice(step * size, (step + 1) * size)
         now, before = rows(heats, at), rows(seen, at)
@@ -195,7 +200,5 @@ class _Desk:
         return own_kg
 
     def learn(self, seen: ObservedHeats, results: ObservedResults) -> None:
-        self._memory = steelmaker.remember(
-            self._plant, self._p, self._station, self._memory, seen, results
-        )
+        self._memory = steelmaker.remember(self._plant, self._p, self._station, self._memory, seen, results)
         self._last = seen, results

@@ -148,7 +148,10 @@ class Catalogue:
             arrays = [
                 [
                     [
-                        vector({e: w[b] for e, w in self.windows_of(station, g, bool(k)).items() if b in w}, np.nan)
+                        vector(
+                            {e: w[b] for e, w in self.windows_of(station, g, bool(k)).items() if b in w},
+                            np.nan,
+                        )
                         for k in both
                     ]
                     for g in range(len(self.grades))
@@ -171,6 +174,10 @@ class Catalogue:
         if name not in self._columns:
             self._columns[name] = np.array([getattr(a, name) for a in self.additives], dtype=np.float64)
         return self._columns[name]
+
+
+def _bound(windows: Windows, bound: str) -> dict[str, float]:
+    return {element: window[bound] for element, window in windows.items() if bound in window}
 
 
 def load(folder: Path | None = None) -> Catalogue:
@@ -231,7 +238,7 @@ class _Reader:
         return row[key]
 
     def number(self, row: Placed, key: str, least: float, most: float = np.inf, above: bool = False) -> float:
-        value = row.get(key)
+        value: Any = row.get(key)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not least <= value <= most or (above and value == least):
             limit = f"{'above' if above else 'at least'} {least:g}"
@@ -252,9 +259,7 @@ def _additive(file: _Reader, row: Placed) -> Additive:
     iron = file.number(row, "iron_pct", 0, 100)
     total = sum(assay.values()) + iron
     if not 0 < total <= 100:
-        raise file.refuse(
-            row, "assay_pct", f"assay and iron add to {total:g} %", "above 0, at most 100 %"
-        )
+        raise file.refuse(row, "assay_pct", f"assay and iron add to {total:g} %", "above 0, at most 100 %")
     return Additive(
         additive=file.value(row, "additive", str),
         lot_prefix=file.value(row, "lot_prefix", str),

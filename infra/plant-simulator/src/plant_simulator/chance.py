@@ -1,5 +1,6 @@
-"""Random numbers by purpose, line and chunk of heats: what is drawn for one of them never shifts what is drawn
-for another, so a heat is the same however many lines run, wherever one starts and however blocks are cut.
+"""Random numbers by purpose, line and chunk of heats: what is drawn for one of them never shifts what is
+drawn for another, so a heat is the same however many lines run, wherever one starts and however blocks are
+cut.
 """
 
 import numpy as np

@@ -57,9 +57,7 @@ class HiddenHeats:
     ladle: LadleChance
 
 
-def draw(
-    plant: Catalogue, parameters: Parameters, seed: int, lines: Integers
-) -> Iterator[HiddenHeats]:
+def draw(plant: Catalogue, parameters: Parameters, seed: int, lines: Integers) -> Iterator[HiddenHeats]:
     """The heats of some lines from their first on, in chunks of CHUNK_HEATS steps without end; the rows of a
     chunk are ordered by step, then line. A line's heats depend on the seed and the line alone.
     """
@@ -106,9 +104,7 @@ class _Furnace:
         carry_over = p.carry_over_median_kg_t * np.exp(p.carry_over_sd_log * d.normal())
         memory = vector(p.undissolved_memory)
         stir = 1 + (p.short_stir_factor - 1) * (np.stack([d.uniform(), d.uniform()]) < p.short_stir_rate)
-        tapping = np.exp(
-            p.undissolved_sd_log * self._remembered("_tapping", d.normals(elements), memory)
-        )
+        tapping = np.exp(p.undissolved_sd_log * self._remembered("_tapping", d.normals(elements), memory))
         ladle = np.exp(p.undissolved_sd_log * self._remembered("_ladle", d.normals(elements), memory))
         lots = self._bins.chunk(first_heat_no, CHUNK_HEATS)
         minutes = np.array([g.treatment_min for g in self._plant.grades])[grade]
@@ -155,7 +151,7 @@ class _Furnace:
         return out.reshape(fresh.shape)
 
     def _campaigns(self, u_grade: Floats, u_length: Floats) -> tuple[Integers, Booleans]:
-        """Grades in sequences; never two sequences of one grade one after the other, where another is made."""
+        """Grades in sequences; never two of one grade one after the other, where another is made."""
         shortest, longest = int(self._p.campaign_min_heats), int(self._p.campaign_max_heats)
         chances = _next_grade(np.array([g.campaign_share for g in self._plant.grades]))
         size = len(self._lines)

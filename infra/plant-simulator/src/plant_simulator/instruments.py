@@ -224,15 +224,14 @@ def observe_after(
     silicon = chemistry[:, si] + np.where(unmixed, p.unhomogenised_si_sd_pct * noise.z_silicon, 0)
     chemistry[:, si] = np.round(np.maximum(silicon, DETECTION_LIMIT_PCT[si]), 3)
     scale_sd_kg = np.maximum(p.bin_scale_sd_kg, p.bin_scale_sd_rel * tipped_kg)
+    scale_sd_kg = np.minimum(scale_sd_kg, p.hand_scale_sd_rel * tipped_kg)
     read = tipped_kg * (1 + noise.scale_bias_rel[:, None]) + scale_sd_kg * noise.z_scale
     weighed = np.round(np.maximum(read, 0))
     return ObservedResults(
         chemistry_pct=chemistry,
         is_below=is_below,
         steel_mass_t=_weigh_steel(p, results.steel_mass_t, noise.z_mass, noise.u_mass),
-        temperature_c=_read_temperature(
-            p, results.temperature_c, noise.z_temperature, noise.u_temperature
-        ),
+        temperature_c=_read_temperature(p, results.temperature_c, noise.z_temperature, noise.u_temperature),
         weighed_kg=np.where(tipped_kg > 0, np.maximum(weighed, 1), 0.0),
     )
 
@@ -248,9 +247,7 @@ def tip(parameters: Parameters, decided_kg: Floats, noise: ResultNoise) -> Float
     return np.where(decided_kg > 0, fell, 0.0)
 
 
-def _analyse(
-    p: Parameters, true_pct: Floats, z: Floats, spectrometer_rel: Floats
-) -> tuple[Floats, Booleans]:
+def _analyse(p: Parameters, true_pct: Floats, z: Floats, spectrometer_rel: Floats) -> tuple[Floats, Booleans]:
     sd = vector(p.spectrometer_sd_pct) + vector(p.spectrometer_sd_rel) * true_pct
     read = np.maximum(true_pct * (1 + spectrometer_rel) + sd * z, 0)
     is_below = read < DETECTION_LIMIT_PCT

@@ -94,9 +94,7 @@ def ladle_furnace(
     there_kg = before_kg + added_kg - undissolved_kg
     lost_kg, gained_kg = np.zeros_like(added_kg), np.zeros_like(added_kg)
     gained_kg[..., MN] = p.mn_per_mno * reduced_kg_t * ladles.steel_mass_t
-    lost_kg[..., SI] = np.minimum(
-        p.si_per_mno * reduced_kg_t * ladles.steel_mass_t, 0.5 * there_kg[..., SI]
-    )
+    lost_kg[..., SI] = np.minimum(p.si_per_mno * reduced_kg_t * ladles.steel_mass_t, 0.5 * there_kg[..., SI])
     fade_pct = p.al_fade_pct_per_10_min / 10 * chance.treatment_min * chance.al_fade_factor
     lost_kg[..., AL] = np.minimum(fade_pct * ladles.steel_mass_t * 10, 0.8 * there_kg[..., AL])
     lost_kg[..., S] = (1 - chance.sulphur_left_share) * there_kg[..., S]

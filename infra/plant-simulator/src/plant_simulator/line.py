@@ -73,9 +73,7 @@ def pick(heats: Heats, index: slice | Integers | Booleans) -> Heats:
     return rows(heats, index)
 
 
-def first(
-    plant: Catalogue, parameters: Parameters, seed: int, heats: int, lines: int = 1
-) -> Heats:
+def first(plant: Catalogue, parameters: Parameters, seed: int, heats: int, lines: int = 1) -> Heats:
     """The first heats of lines 0 to `lines` - 1, ordered by step, then line."""
     chunks, wanted = [], heats * lines
     for chunk in draw(plant, parameters, seed, np.arange(lines)):

@@ -54,11 +54,11 @@ class Parameters:
     )
     residual_pct: Mapping[str, float] = setting(
         {"Cr": 0.08, "Ni": 0.08, "Mo": 0.015, "Cu": 0.20, "Sn": 0.010},
-        "[M] B6.1", "mean residuals of the scrap mix, wt %"
+        "[M] B6.1",
+        "mean residuals of the scrap mix, wt %",
     )
     residual_sd_pct: Mapping[str, float] = setting(
-        {"Cr": 0.015, "Ni": 0.012, "Mo": 0.003, "Cu": 0.035, "Sn": 0.002},
-        "[M] B6.1", "their sd, wt %"
+        {"Cr": 0.015, "Ni": 0.012, "Mo": 0.003, "Cu": 0.035, "Sn": 0.002}, "[M] B6.1", "their sd, wt %"
     )
     scrap_memory: float = setting(0.95, "[M] B6.1", "lag-1 autocorrelation of the scrap mix")
     # --- slag and oxygen
@@ -145,13 +145,15 @@ class Parameters:
     arc_kwh_t_per_min: float = setting(1.5, "[M]", "arc energy per minute of arc, kWh/t")
     final_temperature_c: float = setting(1590, "[M]", "temperature that the arc is steered to, C")
     final_temperature_sd_c: float = setting(4, "[M]", "sd of what it reaches, C")
-    nitrogen_pct_per_10_min: float = setting(0.0008, "[M] B6.8", "nitrogen pick-up per 10 minutes of arc, wt %")
+    nitrogen_pct_per_10_min: float = setting(
+        0.0008, "[M] B6.8", "nitrogen pick-up per 10 minutes of arc, wt %"
+    )
     al_fade_pct_per_10_min: float = setting(0.0012, "[M] B6.8", "aluminium lost per 10 minutes, wt %")
     al_fade_sd_log: float = setting(0.3, "[M]", "sd of its logarithm")
     ladle_slag_kg_t: float = setting(10, "[M] B4", "ladle slag besides what was carried over, kg/t")
     ladle_slag_sd_log: float = setting(0.15, "[M]", "sd of its logarithm")
     mn_loss_to_slag_share: float = setting(
-        0.10, "[M]", "share of the manganese burnt at tapping that is in the ladle slag as MnO"
+        0.08, "[M]", "share of the manganese burnt at tapping that is in the ladle slag as MnO"
     )
     mno_reduced_mean: float = setting(0.12, "[M]", "mean share of the slag's MnO that is reduced (Beta)")
     mno_reduced_sd: float = setting(0.04, "[M]", "its sd")
@@ -221,9 +223,12 @@ class Parameters:
     # --- bins and scales
     bin_remainder_sd_kg: float = setting(2.5, "[M] B3", "what falls more or less than asked for, sd, kg")
     bin_remainder_sd_rel: float = setting(
-        0.05, "[M]", "its sd for small amounts, relative (the smaller of the two holds)"
+        0.03, "[M]", "its sd for small amounts, relative (the smaller of the two holds)"
     )
     bin_scale_sd_kg: float = setting(1.5, "[M] B3", "noise of the bin scale, kg")
+    hand_scale_sd_rel: float = setting(
+        0.02, "[M]", "noise of weighing small amounts by hand, relative (the smaller of the two holds)"
+    )
     bin_scale_sd_rel: float = setting(0.003, "[M] B3", "noise of the bin scale, relative")
     # --- the steelmaker
     crews: float = setting(4, "[M]", "crews that take turns")
@@ -248,12 +253,14 @@ class Parameters:
     )
     once_burnt_heats: float = setting(10, "[M] B6", "heats over which that fades (e-fold)")
     oxygen_allowance: float = setting(
-        0.8, "[M]", "share of the measured oxygen's difference from its usual level that he allows for at tapping"
+        0.8,
+        "[M]",
+        "share of the oxygen above its usual level that he allows for at tapping",
     )
     oxygen_allowance_kg_per_kg: Mapping[str, float] = setting(
         {"Al": 1.2, "Si": 0.55, "Mn": 0.8, "C": 0.05},
         "[C] B2",
-        "his rule of thumb: element lost per oxygen, kg/kg (Al in Al-killed heats, the others in SiMn-killed)",
+        "his rule of thumb: element lost per oxygen, kg/kg (Al where Al-killed, else the others)",
     )
     slag_allowance_oxygen_kg_per_kg: float = setting(
         0.035, "[C] B2", "oxygen that he reckons with per carried-over slag more than usual, kg/kg"

@@ -1,5 +1,5 @@
-"""How Level 2 reports: mostly in time, sometimes late, twice, or wrong at first and corrected; and which heats
-come to nothing or go elsewhere.
+"""How Level 2 reports: mostly in time, sometimes late, twice, or wrong at first and corrected; and which
+heats come to nothing or go elsewhere.
 """
 
 from collections.abc import Iterator

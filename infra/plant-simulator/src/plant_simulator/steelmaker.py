@@ -1,7 +1,7 @@
 """The steelmaker: his own figure, how he takes a recommendation, what he decides and why (B6)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from plant_simulator.chance import CHUNK_HEATS, SHIFTS, STEELMAKER, Draws, gener
 from plant_simulator.elements import AL, ELEMENTS, Booleans, Floats, Integers, vector
 from plant_simulator.instruments import ObservedHeats, ObservedResults
 from plant_simulator.parameters import Parameters
-from plant_simulator.tables import rows
 
 IMPLAUSIBLE_MASS = 1.25
 """A scale that shows this many times the usual mass is not believed."""
@@ -67,9 +66,7 @@ def fresh_memory(lines: int) -> Memory:
     return Memory(np.zeros(lines), np.ones((lines, len(ELEMENTS))))
 
 
-def draw_tempers(
-    plant: Catalogue, parameters: Parameters, seed: int, lines: Integers
-) -> Iterator[Tempers]:
+def draw_tempers(plant: Catalogue, parameters: Parameters, seed: int, lines: Integers) -> Iterator[Tempers]:
     """Tempers for the heats of `hidden.draw`, chunk by chunk; crews keep their habits for ever, shifts their
     route for a shift.
     """
@@ -139,7 +136,9 @@ def own_figure(
     )
     more = 1 + tempers.crew_offset_rel + p.first_heat_more_rel * heats.is_first_of_campaign
     more = more + p.once_burnt_rel * memory.burnt
-    return _in_bags(plant, figure.added_kg * more[:, None] * (1 + temper.dither_rel), _largest(plant, stock_kg))
+    return _in_bags(
+        plant, figure.added_kg * more[:, None] * (1 + temper.dither_rel), _largest(plant, stock_kg)
+    )
 
 
 def remember(
@@ -171,8 +170,8 @@ def remember(
 
 
 def contents(plant: Catalogue, station: str, heats: ObservedHeats) -> Floats:
-    """What he takes the steel to contain, wt %: half of a detection limit, and at the ladle furnace, where the
-    first sample is missing, what tapping aims at. NaN where he knows nothing.
+    """What he takes the steel to contain, wt %: half of a detection limit, and at the ladle furnace, where
+    the first sample is missing, what tapping aims at. NaN where he knows nothing.
     """
     now = np.where(heats.is_below, heats.chemistry_pct / 2, heats.chemistry_pct)
     if station == LADLE_FURNACE:
@@ -196,7 +195,9 @@ def _rule(plant: Catalogue, station: str, heats: ObservedHeats) -> handbook.Rule
 
 
 def _oxygen_allowance_pct(p: Parameters, recovery: Floats, heats: ObservedHeats) -> Floats:
-    """How much higher he aims because there is more oxygen than usual, by probe and by the slag he saw, wt %."""
+    """How much higher he aims because there is more oxygen than usual, by probe and by the slag he saw, wt
+    %.
+    """
     lowest, highest = OXYGEN_BELIEVED_PPM
     is_believed = (heats.oxygen_ppm > lowest) & (heats.oxygen_ppm < highest)
     more_kg_t = np.where(is_believed, heats.oxygen_ppm - p.oxygen_median_ppm, 0.0) * 1e-3
@@ -275,7 +276,7 @@ def decide(
     edited = _in_bags(plant, shown_kg + share * (own_kg - shown_kg), _largest(plant, stock_kg))
     if np.allclose(edited, shown_kg):
         return Decision(shown_kg.copy(), None, True)
-    reason = _reason(plant, p, heats, tempers, temper, own_kg, shown_kg, distance)
+    reason = _reason(p, heats, tempers, temper, own_kg, shown_kg, distance)
     return Decision(edited, reason, False)
 
 
@@ -312,7 +313,6 @@ def _distance(
 
 
 def _reason(
-    plant: Catalogue,
     p: Parameters,
     heats: ObservedHeats,
     tempers: Tempers,

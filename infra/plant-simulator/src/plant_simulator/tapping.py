@@ -82,7 +82,8 @@ def dissolve(
 ) -> tuple[Floats, Floats]:
     """Element thrown in and what of it never dissolves, kg (heat, element).
 
-    Added up additive by additive, so that a heat's sum does not depend on how many heats are reckoned at once.
+    Added up additive by additive, so that a heat's sum does not depend on how many heats are reckoned at
+    once.
     """
     shares = np.minimum(undissolved_share, 0.95)
     factors = plant.per_additive("loss_factor")

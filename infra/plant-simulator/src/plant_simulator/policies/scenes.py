@@ -42,7 +42,7 @@ def blocks_of(
     """
     figures = figures_of(parameters, scene)
     names = [] if scene.scenario == NONE else scene.scenario.split(",")
-    change = scenarios.change(plant, figures, [scenarios.parse(name) for name in names])
+    change = scenarios.change(plant, [scenarios.parse(name) for name in names])
     return simulate(plant, figures, scene.seed, lines, heats_per_line, policy, change)
 
 
