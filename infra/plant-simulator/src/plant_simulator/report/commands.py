@@ -14,11 +14,23 @@ Option = Callable[..., None]
 def add(commands: Any, shared: argparse.ArgumentParser, option: Option) -> None:
     """Add it to the simulator's command line, with its shared options and its way of adding one."""
     command = commands.add_parser(
-        "report", parents=[shared], help="write README.md and plots: the simulated plant beside published ones"
+        "report",
+        parents=[shared],
+        help="write README.md and plots: the simulated plant beside published ones",
     )
-    option(command, "--output", type=Path, required=True, help="folder; what is there of an older report is replaced")
     option(
-        command, "--policy-heats", type=int, default=2048, help="heats per station that policies are judged on"
+        command,
+        "--output",
+        type=Path,
+        required=True,
+        help="folder; what is there of an older report is replaced",
+    )
+    option(
+        command,
+        "--policy-heats",
+        type=int,
+        default=2048,
+        help="heats per station that policies are judged on",
     )
     command.set_defaults(run=_report)
 
