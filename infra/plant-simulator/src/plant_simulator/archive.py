@@ -15,19 +15,24 @@ import pyarrow.parquet as pq
 from plant_simulator.bulk import Block, Station
 from plant_simulator.catalogue import LADLE_FURNACE, TAPPING, Catalogue
 from plant_simulator.elements import ELEMENTS
+from plant_simulator.tables import rows
 from plant_simulator.tapping import HiddenResults
 
 OBSERVED, TRUTH, LOTS = "observed.parquet", "truth.parquet", "lots.parquet"
 Columns = dict[str, npt.NDArray[Any] | pa.Array]
 
 
-def write(plant: Catalogue, blocks: Iterable[Block], folder: Path) -> int:
-    """Write observed.parquet, lots.parquet and hidden/truth.parquet, block by block; returns the heats."""
+def write(plant: Catalogue, blocks: Iterable[Block], folder: Path, at_most: int | None = None) -> int:
+    """Write observed.parquet, lots.parquet and hidden/truth.parquet, block by block; returns the heats, no
+    more than `at_most`.
+    """
     (folder / "hidden").mkdir(parents=True, exist_ok=True)
     writers: dict[Path, pq.ParquetWriter] = {}
     heats, known = 0, set[tuple[int, int, int]]()
     try:
-        for block in blocks:
+        for whole in blocks:
+            left = None if at_most is None else at_most - heats
+            block = rows(whole, slice(0, left))
             heats += len(block.heats.hidden.heat_no)
             tables = (
                 (folder / OBSERVED, _both(observed(plant, block, s) for s in (TAPPING, LADLE_FURNACE))),
@@ -120,7 +125,7 @@ def truth(plant: Catalogue, block: Block, station: str) -> pa.Table:
 def lots(plant: Catalogue, block: Block, known: set[tuple[int, int, int]]) -> pa.Table:
     """Certificates of the lots that came into use in this block; `known` remembers (line, additive, lot)."""
     hidden = block.heats.hidden
-    rows: list[tuple[int, int, int, int]] = []
+    new: list[tuple[int, int, int, int]] = []
     for j in range(len(plant.additives)):
         pairs = np.stack([hidden.line, hidden.lot_no[:, j]], axis=1)
         _, first = np.unique(pairs, axis=0, return_index=True)
@@ -128,8 +133,8 @@ def lots(plant: Catalogue, block: Block, known: set[tuple[int, int, int]]) -> pa
             key = (int(pairs[row, 0]), j, int(pairs[row, 1]))
             if key not in known:
                 known.add(key)
-                rows.append((row, *key))
-    found = np.array(rows, dtype=np.int64).reshape(-1, 4)
+                new.append((row, *key))
+    found = np.array(new, dtype=np.int64).reshape(-1, 4)
     columns: Columns = {
         "line": found[:, 1],
         "additive": _names(plant.additive_names, found[:, 2]),

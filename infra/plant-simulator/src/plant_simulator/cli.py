@@ -22,7 +22,7 @@ from plant_simulator import (
 )
 from plant_simulator.catalogue import LADLE_FURNACE, STATIONS, TAPPING, Catalogue
 from plant_simulator.chance import CHUNK_HEATS
-from plant_simulator.errors import BadSettingError, SimulatorError
+from plant_simulator.errors import SimulatorError
 from plant_simulator.policies import commands as reference_commands
 from plant_simulator.report import commands as report_commands
 
@@ -269,18 +269,16 @@ def _started(options: argparse.Namespace) -> tuple[scenarios.Started, ...]:
 def _bulk(options: argparse.Namespace) -> None:
     plant, figures = _plant(options)
     lines = min(options.lines, options.heats)
-    if options.heats % lines:
-        raise BadSettingError(f"{options.heats} heats on {lines} lines", "--heats", "a multiple of --lines")
     blocks = bulk.simulate(
         plant,
         figures,
         options.seed,
         lines,
-        options.heats // lines,
+        -(-options.heats // lines),
         change=scenarios.change(plant, _started(options)),
         block_heats=options.block_heats * CHUNK_HEATS,
     )
-    heats = archive.write(plant, blocks, options.output)
+    heats = archive.write(plant, blocks, options.output, options.heats)
     sys.stdout.write(json.dumps({"heats": heats, "lines": lines, "output": str(options.output)}) + "\n")
 
 

@@ -113,7 +113,7 @@ class Parameters:
     )
     ladle_furnace_undissolved_share: Mapping[str, float] = setting(
         {
-            **{"C": 0.10, "Si": 0.03, "Mn": 0.03, "Cr": 0.035, "Mo": 0.01, "V": 0.013, "Al": 0.30},
+            **{"C": 0.10, "Si": 0.03, "Mn": 0.033, "Cr": 0.035, "Mo": 0.01, "V": 0.013, "Al": 0.30},
             **{"Ti": 0.20, "Nb": 0.04, "Ni": 0.01, "Cu": 0.01, "Ca": 0.82},
         },
         "[D] C, Cr, V (A), [M] B2",
