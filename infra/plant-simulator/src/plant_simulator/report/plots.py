@@ -116,10 +116,9 @@ def confounding(pairs: Sequence[tuple[Mapping[str, Any], Slopes]], path: Path) -
         panel.axhline(1, color=INK, lw=1)
         panel.annotate("what one kilogram really does", (-0.45, 1.02), color=INK)
         panel.axhline(0, color=QUIET, lw=0.8)
-        names = [
-            f"{real['element']} on {real['additive']}\n{real['station'].replace('_', ' ')}"
-            for real, _ in pairs
-        ]
+        where = [real["where"].replace(", ", ",\n") for real, _ in pairs]
+        pair_names = [f"{real['element']} on {real['additive']}" for real, _ in pairs]
+        names = [f"{pair}\n{place}" for pair, place in zip(pair_names, where, strict=True)]
         panel.set_xticks(range(len(pairs)), names)
         panel.set_ylabel("learnt slope / physical slope")
         _legend_below(figure, panel, 4)

@@ -123,7 +123,7 @@ def marks(plant: Catalogue) -> dict[str, Mark]:
             lambda _, b: (~np.isnan(b.tapping.before.oxygen_ppm)).astype(np.float64),
         ),
         "new-deoxidation": Mark(
-            "apparent recovery of Si, tapping, the changed grades",
+            "apparent recovery of Si, changed grades",
             apparent_recovery("Si", TAPPING),
             regraded,
         ),
