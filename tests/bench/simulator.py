@@ -23,10 +23,11 @@ def measure() -> dict[str, tuple[list[float], str]]:
     many = _run(MANY_HEATS)
     same = sum(run["digest"] == runs[0]["digest"] for run in runs) / RUNS
     return {
-        "bulk heats per second on one core": ([run["heats_per_s"] for run in runs], "heats/s"),
+        "bulk heats per second of one core": ([run["heats_per_core_s"] for run in runs], "heats/s"),
+        "bulk heats per second by the clock": ([run["heats_per_s"] for run in runs], "heats/s"),
         "peak memory of 1 M heats": ([many["peak_mb"]], "MB"),
         "runs of one seed that give the same heats": ([same], "share"),
-        "heats per second over 1 M heats": ([many["heats_per_s"]], "heats/s"),
+        "bulk heats per second of one core over 1 M heats": ([many["heats_per_core_s"]], "heats/s"),
         "peak memory of 200,000 heats": ([run["peak_mb"] for run in runs], "MB"),
     }
 
