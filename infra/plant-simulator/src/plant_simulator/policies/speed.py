@@ -18,8 +18,8 @@ LINES = 512
 
 @dataclass(frozen=True)
 class Speed:
-    """`heats_per_core_s` is by processor time, so other work on the machine does not count; memory is the peak of
-    this process; `digest` is of tapping's decisions and of the last results, seen and hidden.
+    """`heats_per_core_s` is by processor time, so other work on the machine does not count; memory is this
+    process's peak; `digest` is of tapping's decisions and of the last results, seen and hidden.
     """
 
     heats: int

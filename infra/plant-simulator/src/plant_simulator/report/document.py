@@ -162,8 +162,9 @@ def _memory(found: Mapping[str, Memory], published: Mapping[str, Any]) -> str:
     return f"""
 ## Memory of recovery
 
-Lag-1 autocorrelation of the ladle furnace's recovery from heat to heat. The plant sees it through the noise
-of two samples and two scales, so it sees less of it than there is.
+Lag-1 autocorrelation of the ladle furnace's recovery from heat to heat. The real figures are as that plant
+saw them. Here the trims at the ladle furnace are small, so through the noise of two samples and the scales
+little of the memory that there is can be seen.
 
 ![lag-1 autocorrelation](memory.png)
 
