@@ -37,7 +37,8 @@ def recovery(here: Station, e: int) -> Floats:
     kg = np.einsum("na,na->n", here.after.weighed_kg, here.before.certificate_pct[:, :, e])
     added = kg / (1000 * here.before.steel_mass_t)
     gained = here.after.chemistry_pct[:, e] - here.before.chemistry_pct[:, e]
-    return np.divide(gained, added, out=np.full_like(added, np.nan), where=added > 0.05)
+    found: Floats = np.divide(gained, added, out=np.full_like(added, np.nan), where=added > 0.05)
+    return found
 
 
 def shift(name: str, e: int, station: str = "tapping", where: Booleans | None = None) -> float:
@@ -59,9 +60,8 @@ def test_nothing_differs_before_it_begins(name: str) -> None:
 @pytest.mark.parametrize("name", list(SCENARIOS))
 def test_something_observed_differs_afterwards(name: str) -> None:
     first, other = (archive.observed(PLANT, day(n), "tapping").filter(since(day())) for n in ("", name))
-    lots = [day(n).tapping.before.certificate_pct[since(day())] for n in ("", name)]
 
-    assert not first.equals(other) or not np.array_equal(*lots)
+    assert not first.equals(other)
 
 
 @pytest.mark.parametrize("name", list(SCENARIOS))
@@ -72,7 +72,7 @@ def test_each_says_what_a_good_monitor_should_conclude(name: str) -> None:
 def test_a_low_lot_lowers_manganese_by_the_simn_tipped_and_only_for_that_lot() -> None:
     now = (day().heats.hidden.heat_no - START < scenarios.BAD_LOT_HEATS) & since(day())
     seen = day("simn-lot-low").tapping.before
-    share = np.einsum("n,n->n", day().tapping.after.weighed_kg[:, SIMN], np.ones(len(now))) > 500
+    share = day().tapping.after.weighed_kg[:, SIMN] > 500
 
     assert shift("simn-lot-low", MN, where=now & share) == pytest.approx(-0.035, abs=0.015)
     assert abs(shift("simn-lot-low", SI, where=now & share)) < 0.015

@@ -124,6 +124,7 @@ def own_figure(
     rule = _rule(plant, station, heats)
     rule = rule._replace(recovery=rule.recovery * memory.recovery_rel**p.recovery_knowledge)
     if station == TAPPING:
+        own_aim[:, AL] = aim[:, AL]  # aluminium is dosed by rule and oxygen, not by where a crew likes to aim
         own_aim = own_aim + _oxygen_allowance_pct(p, rule.recovery, heats)
     figure = handbook.work_out(
         rule=rule,
