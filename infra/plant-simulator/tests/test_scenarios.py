@@ -69,6 +69,12 @@ def test_each_says_what_a_good_monitor_should_conclude(name: str) -> None:
     assert "Conclude: " in inspect.cleandoc(SCENARIOS[name].__doc__ or "")
 
 
+def test_the_document_is_what_the_code_says() -> None:
+    document = Path(__file__).parents[1] / "docs" / "scenarios.md"
+
+    assert document.read_text(encoding="utf-8").endswith(scenarios.markdown())
+
+
 def test_a_low_lot_lowers_manganese_by_the_simn_tipped_and_only_for_that_lot() -> None:
     now = (day().heats.hidden.heat_no - START < scenarios.BAD_LOT_HEATS) & since(day())
     seen = day("simn-lot-low").tapping.before

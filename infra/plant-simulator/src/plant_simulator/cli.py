@@ -231,6 +231,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     _option(command, "--log-level", default="info", help=argparse.SUPPRESS)
     command.set_defaults(run=lambda _: sys.stdout.write(parameters.markdown()))
+    command = commands.add_parser("scenarios", help="print what can happen to the plant (docs/scenarios.md)")
+    _option(command, "--log-level", default="info", help=argparse.SUPPRESS)
+    command.set_defaults(run=lambda _: sys.stdout.write(scenarios.markdown()))
     reference_commands.add(commands, shared, _option)
     report_commands.add(commands, shared, _option)
     return parser
@@ -252,10 +255,11 @@ def _parameter_set_option(command: argparse.ArgumentParser) -> None:
 
 
 def _scenario_option(command: argparse.ArgumentParser) -> None:
+    given = os.environ.get(f"{PREFIX}SCENARIO", "")
     command.add_argument(
         "--scenario",
         action="append",
-        default=[],
+        default=[name for name in given.split(",") if name],
         metavar="NAME[@HEAT]",
         help=f"may be given again; by default from heat {scenarios.START_HEAT} on; one of "
         + ", ".join(scenarios.SCENARIOS),

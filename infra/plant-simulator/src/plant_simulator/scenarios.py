@@ -5,6 +5,7 @@ A scenario is a pure function of heats and of `since` (heats since it began, neg
 serves the bulk, a history and the running plant. Its docstring says what a good monitor should conclude.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -266,6 +267,13 @@ def change(plant: Catalogue, started: Sequence[Started]) -> Change | None:
         return heats
 
     return apply
+
+
+def markdown() -> str:
+    """The scenarios in words, for docs/scenarios.md."""
+    return "".join(
+        f"## {name}\n\n{inspect.cleandoc(function.__doc__ or '')}\n\n" for name, function in SCENARIOS.items()
+    )
 
 
 class Switches:
