@@ -1,7 +1,7 @@
 """What a plant makes and tips: grades, additives, handbook, from data files that a plant can edit."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -42,7 +42,6 @@ class Grade:
     treatment_min: float
     sulphur_removed_share: float
     forbidden_additives: tuple[str, ...]
-    tapping_recovery: Mapping[str, float]
     standard_windows: Windows
     windows: Windows
     tapping_windows: Windows
@@ -80,6 +79,8 @@ class Catalogue:
     rule_id: str
     practices: Mapping[tuple[str, str], Mapping[str, Any]]
     """(station, deoxidation) to the handbook's entry."""
+    tapping_recovery: Mapping[str, Mapping[str, float]]
+    """Grade to the nominal recoveries at tapping that differ from its entry's."""
 
     def windows_of(self, station: str, grade: int, is_al_killed: bool) -> Windows:
         """What a heat of this grade has to meet at a station."""
@@ -91,9 +92,9 @@ class Catalogue:
     def entry(self, station: str, grade: int, is_al_killed: bool) -> Mapping[str, Any]:
         """The handbook's entry for a grade."""
         entry = self.practices[station, DEOXIDATIONS[is_al_killed]]
-        own = self.grades[grade]
-        if station == TAPPING and own.is_al_killed == is_al_killed and own.tapping_recovery:
-            return {**entry, "nominal_recovery": {**entry["nominal_recovery"], **own.tapping_recovery}}
+        own = self.tapping_recovery.get(self.grades[grade].grade, {})
+        if station == TAPPING and self.grades[grade].is_al_killed == is_al_killed and own:
+            return {**entry, "nominal_recovery": {**entry["nominal_recovery"], **own}}
         return entry
 
     @property
@@ -206,10 +207,14 @@ def load(folder: Path | None = None) -> Catalogue:
         al_killed_tapping_windows=_windows(grades, grades.document, "aluminium_killed_tapping_windows"),
         rule_id=handbook.value(handbook.document, "rule_id", str),
         practices={},
+        tapping_recovery={},
     )
     _check_grades(plant, grades)
-    plant.practices.update(_practices(handbook, plant))  # type: ignore[attr-defined]
-    return plant
+    return replace(
+        plant,
+        practices=_practices(handbook, plant),
+        tapping_recovery=_tapping_recovery(handbook, plant),
+    )
 
 
 class _Reader:
@@ -288,7 +293,6 @@ def _grade(file: _Reader, row: Placed) -> Grade:
         treatment_min=file.number(row, "treatment_min", 0, 600, above=True),
         sulphur_removed_share=file.number(row, "sulphur_removed_share", 0, 1),
         forbidden_additives=tuple(file.value(row, "forbidden_additives", list)),
-        tapping_recovery=file.elements(row, "tapping_recovery", most=1),
         standard_windows=_windows(file, row, "standard_windows"),
         windows=_windows(file, row, "windows"),
         tapping_windows=_windows(file, row, "tapping_windows"),
@@ -348,6 +352,14 @@ def _practices(file: _Reader, plant: Catalogue) -> dict[tuple[str, str], Mapping
             what = f"two orders of alloys for {station}"
             raise file.refuse(file.document, "practices", what, "the same steps for both deoxidations")
     return found
+
+
+def _tapping_recovery(file: _Reader, plant: Catalogue) -> dict[str, dict[str, float]]:
+    known, found = [g.grade for g in plant.grades], file.value(file.document, "tapping_recovery", Placed)
+    for grade in found:
+        if grade not in known:
+            raise file.refuse(found, grade, f"unknown grade {grade}", ", ".join(known))
+    return {grade: file.elements(found, grade, most=1) for grade in found}
 
 
 def _check_step(file: _Reader, step: Placed, additives: Sequence[str]) -> None:
