@@ -303,13 +303,16 @@ def _distance(
 ) -> float:
     """How far a recommendation is from his own figure:
 
-    what it adds of the elements the grade asks for, by his recoveries, relative.
+    what it adds of the elements the grade asks for, by his recoveries, relative; to no less than a tenth of
+    what the grade asks for, so that small trims are not far apart.
     """
-    grade, is_al_killed = int(heats.grade[0]), int(heats.is_al_killed[0])
-    asked = ~np.isnan(plant.bounds(station).min_pct[grade, is_al_killed])
-    gives = heats.certificate_pct[0] * plant.nominal(station)[0][grade, is_al_killed]
+    of = int(heats.grade[0]), int(heats.is_al_killed[0])
+    bounds = plant.bounds(station)
+    asked = ~np.isnan(bounds.min_pct[of])
+    gives = heats.certificate_pct[0] * plant.nominal(station)[0][of] / 100
     own, shown = own_kg @ gives, shown_kg @ gives
-    size = np.maximum(own, 0.1 * own[asked].max(initial=1e-9))
+    wanted = handbook.aims(bounds.min_pct[of], bounds.aim_pct[of], bounds.max_pct[of])
+    size = np.maximum(own, wanted / 100 * heats.steel_mass_t[0] * 1000 / 10)
     return float(np.mean(np.abs(shown - own)[asked] / size[asked])) if asked.any() else 0.0
 
 
