@@ -35,7 +35,7 @@ def test_nobody_does_better_than_the_all_knowing_one(standings: dict[str, Standi
 
     assert standings[reference.ALL_KNOWING].regret_per_t == 0
     assert {name: s.regret_per_t for name, s in others.items() if s.regret_per_t < 0} == {}
-    assert standings[reference.ALL_KNOWING].in_window > 0.97
+    assert standings[reference.ALL_KNOWING].in_window > 0.95
 
 
 def test_who_knows_the_plant_does_better_than_who_does_not(standings: dict[str, Standing]) -> None:
@@ -53,7 +53,7 @@ def test_the_all_knowing_one_wins_heat_by_heat_where_both_land(
     few = part_of(cases, slice(0, 96))
     best, rule = (
         score(plant, few, do(plant, figures, few, policy(plant, figures, few)))
-        for policy in (reference.all_knowing(MISS_PRICE), reference.handbook_rule())
+        for policy in (reference.all_knowing(), reference.handbook_rule())
     )
     both = best.in_window & rule.in_window
 
@@ -133,7 +133,7 @@ def test_a_window_out_of_reach_costs_nothing_more(plant: Catalogue, figures: Par
     capped = ~np.isnan(high[:, INDEX["Cu"]])
     lost = replace(ladles, hidden=replace(ladles.hidden, chemistry_pct=too_rich))
 
-    kg = reference.all_knowing(MISS_PRICE)(plant, figures, lost)
+    kg = reference.all_knowing()(plant, figures, lost)
 
     assert capped.any()
     assert not score(plant, lost, do(plant, figures, lost, kg)).in_window[capped].any()

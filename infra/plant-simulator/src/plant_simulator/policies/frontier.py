@@ -52,7 +52,7 @@ def named(name: str, aim: float | None, confidence: float | None, miss_price: fl
     by_price = by_price_of_a_miss(miss_price)
     ladder = by_price if confidence is None else by_confidence(confidence, miss_price)
     policies = {
-        reference.ALL_KNOWING: reference.all_knowing(miss_price),
+        reference.ALL_KNOWING: reference.all_knowing(),
         reference.INFORMED: reference.informed(ladder),
         reference.HANDBOOK: reference.handbook_rule(aim),
         reference.STEELMAKER: reference.the_steelmaker,

@@ -27,6 +27,16 @@ class Ladder:
     width_z: tuple[float, ...]
     price: tuple[float, ...]
 
+    def price_of(self, z: Floats) -> Floats:
+        """What it costs to be only z standard deviations inside."""
+        lacking = np.maximum(self.top_z - z, 0)
+        total = np.zeros_like(lacking)
+        for width, price in zip(self.width_z, self.price, strict=True):
+            taken = np.minimum(lacking, width)
+            total += price * taken
+            lacking = lacking - taken
+        return total
+
 
 def by_price_of_a_miss(miss_price: float) -> Ladder:
     """Pay for margin what it saves in expected misses: miss_price x (1 - Phi(z)) per side of a window, in
@@ -36,7 +46,9 @@ def by_price_of_a_miss(miss_price: float) -> Ladder:
     pairs = list(pairwise(RUNGS_Z))
     price = [miss_price * (normal.cdf(high) - normal.cdf(low)) / (high - low) for high, low in pairs]
     return Ladder(
-        RUNGS_Z[0], (*(high - low for high, low in pairs), np.inf), (*price, miss_price * normal.pdf(0))
+        RUNGS_Z[0],
+        (*(high - low for high, low in pairs), np.inf),
+        (*price, miss_price * normal.pdf(0)),
     )
 
 
@@ -56,6 +68,12 @@ class Affine:
     base_pct: Floats
     slope: Floats
     sd_pct: Floats
+
+
+def expected(affine: Affine, kg: Floats) -> Floats:
+    """Expected chemistry (heat, element; wt %)."""
+    mean: Floats = affine.base_pct + np.einsum("na,nae->ne", kg, affine.slope)
+    return mean
 
 
 class Solver:

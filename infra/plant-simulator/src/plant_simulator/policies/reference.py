@@ -14,12 +14,12 @@ import numpy as np
 
 from plant_simulator import handbook, steelmaker
 from plant_simulator.catalogue import Catalogue
-from plant_simulator.elements import ELEMENTS, Floats
+from plant_simulator.elements import AL, ELEMENTS, Booleans, Floats
 from plant_simulator.instruments import tip
 from plant_simulator.parameters import Parameters
 from plant_simulator.policies import belief
 from plant_simulator.policies.cases import Cases, most_kg, part_of, treat, windows_of
-from plant_simulator.policies.optimum import Affine, Ladder, Solver
+from plant_simulator.policies.optimum import LEAST_SD_PCT, Affine, Ladder, Solver, expected
 from plant_simulator.tables import rows
 
 ALL_KNOWING, INFORMED, HANDBOOK, STEELMAKER = "all-knowing", "informed", "handbook", "steelmaker"
@@ -30,9 +30,15 @@ Policy = Callable[[Catalogue, Parameters, Cases], Floats]
 Around = Callable[[Floats], Affine]
 """What is to be expected of kilograms near these."""
 
-REACHES_KG = (np.inf, np.inf, 200.0, 40.0, 10.0)
-"""How far each linear program may go from the answer before: without a limit it would jump between
-corners.
+INFORMED_REACHES_KG = ((np.inf, True), (np.inf, True), (200.0, True), (40.0, True), (10.0, True))
+KNOWING_REACHES_KG = (
+    *((np.inf, True), (np.inf, True), (200.0, True), (100.0, False), (80.0, True), (50.0, False)),
+    *((40.0, True), (30.0, False), (20.0, True), (20.0, False), (10.0, True), (20.0, False)),
+    *((5.0, True), (10.0, False), (3.0, False)),
+)
+"""How far each linear program may go from where it starts (without a limit it would jump between corners),
+and whether aluminium may move: the outcome has a kink where aluminium has taken all the oxygen it can. The
+first programs start from the answer before, the careful ones from the best so far.
 """
 
 LOST_SD, LOST_REL = 1.5, 0.05
@@ -40,8 +46,11 @@ LOST_SD, LOST_REL = 1.5, 0.05
 spent on it.
 """
 
-GIVES_UP_FROM, LEAST_SOURCE_PCT, LEAST_KG = 3, 0.5, 0.01
-STEP_KG, FEW_HEATS, SLOPES_FROM = 2.0, 32, 8
+EXACT_PRICE_PER_PCT = 1e5
+"""More than any alloy costs per wt % of its element in a heat: so no window is given up to save alloys."""
+
+CAREFUL_FROM, GIVES_UP_FROM, LEAST_SOURCE_PCT = 2, 4, 0.5
+STEP_KG, FEW_HEATS, SLOPES_FROM, BAGS_REACH_KG = 2.0, 32, 8, 30.0
 
 
 def handbook_rule(aim_fraction: float | None = None) -> Policy:
@@ -85,7 +94,7 @@ def the_steelmaker(_: Catalogue, __: Parameters, cases: Cases) -> Floats:
     return cases.steelmaker_kg
 
 
-def all_knowing(miss_price: float) -> Policy:
+def all_knowing() -> Policy:
     """The cheapest kilograms whose true outcome holds every window, chance included. A bound: not held to
     whole bags.
     """
@@ -100,8 +109,8 @@ def all_knowing(miss_price: float) -> Policy:
 
             return around
 
-        hard = Ladder(0.5, (np.inf,), (miss_price,))
-        return _search(plant, parameters, cases, look, hard, in_bags=False)
+        hard = Ladder(1.0, (np.inf,), (EXACT_PRICE_PER_PCT * LEAST_SD_PCT,))
+        return _search(plant, parameters, cases, look, hard, KNOWING_REACHES_KG, in_bags=False)
 
     return policy
 
@@ -129,7 +138,7 @@ def informed(ladder: Ladder) -> Policy:
 
             return around
 
-        return _search(plant, parameters, cases, look, ladder, in_bags=True)
+        return _search(plant, parameters, cases, look, ladder, INFORMED_REACHES_KG, in_bags=True)
 
     return policy
 
@@ -140,17 +149,19 @@ def _search(
     cases: Cases,
     look: Callable[[Cases], Around],
     ladder: Ladder,
+    reaches_kg: tuple[tuple[float, bool], ...],
     *,
     in_bags: bool,
 ) -> Floats:
-    """Linear programs around the last answer, from the handbook's on; then each alloy is brought to whole
-    bags, the coarsest first, while the finer ones still make up for it.
+    """Linear programs around the last answer, from the handbook's on; the best of them counts;
+    then each alloy is brought to whole bags, the coarsest first, while the finer ones still make up for it.
     """
     solver = Solver()
     answer, largest = handbook_kg(plant, parameters, cases), most_kg(plant, cases)
     windows = windows_of(plant, cases)
     has_source = ((largest > 0)[..., None] & (cases.observed.certificate_pct > LEAST_SOURCE_PCT)).any(axis=1)
     windows[0][~has_source] = np.nan
+    is_al = np.array([np.argmax(a.assay_pct) == AL for a in plant.additives])
     usual_t = parameters.steel_mass_t
     price, step = cases.hidden.price_per_t / 1000, plant.per_additive("increment_kg")
     for first in range(0, len(cases), FEW_HEATS):
@@ -158,29 +169,59 @@ def _search(
         kg, around = answer[part], look(part_of(cases, part))
         low, high = windows[0][part].copy(), windows[1][part].copy()
         _give_up(around(np.zeros_like(kg)), np.zeros_like(kg), low, high, 0.001 * kg.sum(axis=1) / usual_t)
-        for number, reach in enumerate(REACHES_KG):
-            affine = around(kg)
+        at = around(kg)
+        best, best_kg, best_worth = at, kg, np.full(len(kg), np.inf)
+        for number, (reach_kg, is_al_free) in enumerate(reaches_kg):
+            if number >= CAREFUL_FROM:
+                kg, at = best_kg, best
             if number >= GIVES_UP_FROM:
-                _give_up(affine, kg, low, high)
-            least = np.maximum(kg - reach, 0)
-            is_free = (kg > LEAST_KG) | (reach > REACHES_KG[-1])
-            most = np.where(is_free, np.minimum(kg + reach, largest[part]), 0.0)
-            kg = solver.cheapest(affine, low, high, price[part], most, least, ladder)
+                _give_up(at, kg, low, high)
+                best_worth = _worth(best, best_kg, low, high, price[part], ladder)
+            reach = np.where(is_al & (not is_al_free), 0.0, reach_kg)
+            least, most = np.maximum(kg - reach, 0), np.minimum(kg + reach, largest[part])
+            kg = solver.cheapest(at, low, high, price[part], most, least, ladder)
+            at = around(kg)
+            worth = _worth(at, kg, low, high, price[part], ladder)
+            is_better = worth < best_worth
+            best, best_kg = _mixed(is_better, at, best), np.where(is_better[:, None], kg, best_kg)
+            best_worth = np.minimum(worth, best_worth)
+        kg, at, reach = best_kg, best, np.full(len(step), BAGS_REACH_KG)
+        least, most = np.maximum(kg - reach, 0), np.minimum(kg + reach, largest[part])
         for size in sorted(set(step.tolist()), reverse=True) if in_bags else ():
             of_size = step == size
             kg[:, of_size] = np.floor(kg[:, of_size] / size + 0.5) * size
             least[:, of_size] = most[:, of_size] = kg[:, of_size]
             if size > step.min():
-                kg = solver.cheapest(affine, low, high, price[part], most, least, ladder)
+                kg = solver.cheapest(at, low, high, price[part], most, least, ladder)
         answer[part] = kg
     return answer
+
+
+def _worth(affine: Affine, kg: Floats, low: Floats, high: Floats, price: Floats, ladder: Ladder) -> Floats:
+    """What these kilograms cost, with what their margins lack, per heat."""
+    mean, sd = expected(affine, kg), np.maximum(affine.sd_pct, LEAST_SD_PCT)
+    lacks = sum(
+        np.where(np.isnan(z), 0.0, ladder.price_of(np.nan_to_num(z)))
+        for z in ((mean - low) / sd, (high - mean) / sd)
+    )
+    worth: Floats = (kg * price).sum(axis=1) + np.sum(lacks, axis=1)
+    return worth
+
+
+def _mixed(is_first: Booleans, first: Affine, second: Affine) -> Affine:
+    """Of some heats the first, of the others the second."""
+    return Affine(
+        np.where(is_first[:, None], first.base_pct, second.base_pct),
+        np.where(is_first[:, None, None], first.slope, second.slope),
+        np.where(is_first[:, None], first.sd_pct, second.sd_pct),
+    )
 
 
 def _give_up(affine: Affine, kg: Floats, low: Floats, high: Floats, dilution: Floats | float = 0.0) -> None:
     """Strike out (NaN) the limits that are out of reach: above the maximum before anything is added, but for
     the dilution that additions bring; or still out after the programs have done what they can.
     """
-    mean = affine.base_pct + np.einsum("na,nae->ne", kg, affine.slope)
+    mean = expected(affine, kg)
     slack = LOST_SD * affine.sd_pct
     if np.ndim(dilution):
         high[mean * (1 - np.asarray(dilution)[:, None]) > high + slack] = np.nan
