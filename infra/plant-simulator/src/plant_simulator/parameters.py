@@ -121,8 +121,8 @@ class Parameters:
     )
     undissolved_sd_log: float = setting(0.35, "[M] B6.6", "sd of its logarithm")
     undissolved_memory: Mapping[str, float] = setting(
-        {**dict.fromkeys(ELEMENTS, 0.6), "C": 0.38, "Cr": 0.36},
-        "[M] B6.6, C and Cr [D] A",
+        {**dict.fromkeys(ELEMENTS, 0.6), "C": 0.38, "Cr": 0.36, "V": 0.54},
+        "[M] B6.6, C, Cr and V [D] A",
         "its lag-1 autocorrelation from heat to heat",
     )
     short_stir_rate: float = setting(0.05, "[M] B6.6", "share of heats stirred less than 60 % of the time")
