@@ -121,8 +121,8 @@ class Parameters:
     )
     undissolved_sd_log: float = setting(0.35, "[M] B6.6", "sd of its logarithm")
     undissolved_memory: Mapping[str, float] = setting(
-        {**dict.fromkeys(ELEMENTS, 0.6), "C": 0.38, "Cr": 0.36, "V": 0.54},
-        "[M] B6.6, C, Cr and V [D] A",
+        {**dict.fromkeys(ELEMENTS, 0.6), "C": 0.38, "Si": 0.42, "Mn": 0.5, "Cr": 0.36, "V": 0.54},
+        "[M] B6.6, C, Si, Mn, Cr and V [D] A",
         "its lag-1 autocorrelation from heat to heat",
     )
     short_stir_rate: float = setting(0.05, "[M] B6.6", "share of heats stirred less than 60 % of the time")
@@ -238,6 +238,9 @@ class Parameters:
     )
     aim_fraction_high: float = setting(0.50, "[M] B6", "where the most careful crew aims")
     aim_fraction_sd: float = setting(0.05, "[M]", "its scatter from heat to heat and element to element")
+    tapping_aim_share: float = setting(
+        0.5, "[M]", "share of a crew's own aim that shows at tapping, where the ladle furnace still follows"
+    )
     crew_offset_sd_rel: float = setting(
         0.02, "[M] B6", "how much a crew adds more or less than its own figure, relative"
     )

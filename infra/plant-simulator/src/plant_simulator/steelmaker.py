@@ -118,8 +118,16 @@ def own_figure(
     p, temper = parameters, tempers.tapping if station == TAPPING else tempers.ladle
     bounds = plant.bounds(station)
     low, aim, high = (b[heats.grade, heats.is_al_killed] for b in bounds)
-    own_aim = low + temper.aim_fraction * (high - low)
-    own_aim = np.where(np.isnan(own_aim), handbook.aims(low, aim, high), own_aim)
+    if station == TAPPING:
+        # The instruction's aim; a crew's own taste shows less than at the ladle furnace, which still follows.
+        usual = (p.aim_fraction_low + p.aim_fraction_high) / 2
+        final = plant.bounds(LADLE_FURNACE)
+        width = (final.max_pct - final.min_pct)[heats.grade, heats.is_al_killed]
+        taste = p.tapping_aim_share * (temper.aim_fraction - usual) * width
+        own_aim = handbook.aims(low, aim, high) + np.where(np.isnan(taste), 0.0, taste)
+    else:
+        own_aim = low + temper.aim_fraction * (high - low)
+        own_aim = np.where(np.isnan(own_aim), handbook.aims(low, aim, high), own_aim)
     own_aim = own_aim + temper.aim_shift_pct
     rule = _rule(plant, station, heats)
     rule = rule._replace(recovery=rule.recovery * memory.recovery_rel**p.recovery_knowledge)
