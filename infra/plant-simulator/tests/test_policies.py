@@ -15,7 +15,7 @@ from plant_simulator.policies.frontier import MISS_PRICE, Standing
 from plant_simulator.policies.optimum import Affine, Ladder, Solver, by_confidence, by_price_of_a_miss
 from plant_simulator.tables import stack
 
-SEED, LINES, HEATS = 11, 8, 32
+SEED, LINES, HEATS = 11, 8, 22
 
 
 @pytest.fixture(scope="module", params=STATIONS)
@@ -77,7 +77,7 @@ def test_the_informed_one_tips_whole_bags_of_what_may_be_tipped(
 def test_more_confidence_lands_more_heats_and_costs_more(
     plant: Catalogue, figures: Parameters, cases: Cases
 ) -> None:
-    few = part_of(cases, slice(0, 128))
+    few = part_of(cases, slice(0, 80))
     policies = {str(c): reference.informed(by_confidence(c, MISS_PRICE)) for c in (0.8, 0.99)}
 
     bold, careful = frontier.compare(plant, figures, [few], policies)

@@ -65,7 +65,7 @@ def test_the_increment_teaches_what_the_final_chemistry_hides(plant: Catalogue, 
     slopes = measures.confounding(plant, past, LADLE_FURNACE, "Mn", "SiMn", LADLE_FURNACE)
 
     assert slopes is not None
-    assert abs(slopes.naive) < 0.25 * slopes.physical
+    assert abs(slopes.naive) < 0.5 * slopes.physical
     assert slopes.learnt_share == pytest.approx(0.99, abs=0.06)
 
 
