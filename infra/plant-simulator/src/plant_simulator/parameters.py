@@ -237,9 +237,9 @@ class Parameters:
         0.30, "[M] B6", "where in the window the keenest crew aims (0 is min, 1 is max)"
     )
     aim_fraction_high: float = setting(0.50, "[M] B6", "where the most careful crew aims")
-    aim_fraction_sd: float = setting(0.05, "[M]", "its scatter from heat to heat and element to element")
+    aim_fraction_sd: float = setting(0.03, "[M]", "its scatter from heat to heat and element to element")
     tapping_aim_share: float = setting(
-        0.5, "[M]", "share of a crew's own aim that shows at tapping, where the ladle furnace still follows"
+        0.65, "[M]", "share of a crew's own aim that shows at tapping, where the ladle furnace still follows"
     )
     crew_offset_sd_rel: float = setting(
         0.02, "[M] B6", "how much a crew adds more or less than its own figure, relative"
