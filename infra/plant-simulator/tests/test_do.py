@@ -276,3 +276,22 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_scene_has_its_own_figures(figures: Parameters) -> None:
     assert scenes.figures_of(figures, scenes.Scene(1)) is figures
     assert scenes.figures_of(figures, scenes.Scene(1, 3)) != figures
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["policy", "--heats", "0"], "'0'; allowed: a whole number >= 1"),
+        (["policy", "--miss-price", "-3"], "'-3'; allowed: a number >= 0"),
+        (["randomised", "--parameter-set", "x", "--output", "o"], "'x'; allowed: a whole number >= 0"),
+        (["bench", "--lines", "1.5"], "'1.5'; allowed: a whole number >= 1"),
+        (["policy", "--name", "oracle"], "invalid choice: 'oracle'"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(arguments)
+
+    assert says in capsys.readouterr().err

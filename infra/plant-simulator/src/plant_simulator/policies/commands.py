@@ -42,9 +42,9 @@ def add(commands: Any, shared: argparse.ArgumentParser, option: Option) -> None:
         help="write heats whose kilograms do not depend on their chemistry, as Parquet: for judging models",
     )
     option(
-        command, "--heats", type=int, default=2048, help="in whole lines of --lines (default: %(default)s)"
+        command, "--heats", type=_count, default=2048, help="in whole lines of --lines (default: %(default)s)"
     )
-    option(command, "--lines", type=int, default=LINES, help="(default: %(default)s)")
+    option(command, "--lines", type=_count, default=LINES, help="(default: %(default)s)")
     option(command, "--output", type=Path, required=True, help="folder")
     _add_scene(command, option)
     command.set_defaults(run=_randomised)
@@ -62,7 +62,7 @@ def add(commands: Any, shared: argparse.ArgumentParser, option: Option) -> None:
         help="the all-knowing one always comes first (default: %(default)s)",
     )
     option(command, "--station", default=TAPPING, choices=STATIONS, help="(default: %(default)s)")
-    option(command, "--heats", type=int, default=2048, help="in whole lines of 16 (default: %(default)s)")
+    option(command, "--heats", type=_count, default=2048, help="in whole lines of 16 (default: %(default)s)")
     option(
         command,
         "--aim",
@@ -81,7 +81,7 @@ def add(commands: Any, shared: argparse.ArgumentParser, option: Option) -> None:
     option(
         command,
         "--miss-price",
-        type=float,
+        type=_money,
         default=frontier.MISS_PRICE,
         help="per miss (default: %(default)s)",
     )
@@ -91,8 +91,8 @@ def add(commands: Any, shared: argparse.ArgumentParser, option: Option) -> None:
     command = commands.add_parser(
         "bench", parents=[shared], help="print as JSON how fast heats are made on one core, and their digest"
     )
-    option(command, "--heats", type=int, default=200_000, help="(default: %(default)s)")
-    option(command, "--lines", type=int, default=speed.LINES, help="(default: %(default)s)")
+    option(command, "--heats", type=_count, default=200_000, help="(default: %(default)s)")
+    option(command, "--lines", type=_count, default=speed.LINES, help="(default: %(default)s)")
     command.set_defaults(run=_bench)
 
 
@@ -104,7 +104,11 @@ def _add_scene(command: argparse.ArgumentParser, option: Option) -> None:
         help="NAME@HEAT, with commas between (default: %(default)s)",
     )
     option(
-        command, "--parameter-set", type=int, default=0, help="another plausible plant (default: %(default)s)"
+        command,
+        "--parameter-set",
+        type=_whole,
+        default=0,
+        help="another plausible plant (default: %(default)s)",
     )
 
 
@@ -149,3 +153,27 @@ def _bench(options: argparse.Namespace) -> None:
     plant, figures = catalogue.load(options.catalogue), parameters.load(options.parameters)
     found = speed.measure(plant, figures, options.seed, options.heats, options.lines)
     sys.stdout.write(json.dumps(asdict(found)) + "\n")
+
+
+def _count(text: str) -> int:
+    return _at_least(1, text)
+
+
+def _whole(text: str) -> int:
+    return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    if not text.isdigit() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: a whole number >= {least}")
+    return int(text)
+
+
+def _money(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: a number >= 0")
+    return value

@@ -76,7 +76,7 @@ def standings_at(
 def _head(figures: Parameters, seed: int, heats: int) -> str:
     return f"""# The simulated plant beside published ones
 
-Made by `plant-simulator report --output docs/plant`: seed {seed}, {heats:,} heats, parameters
+Made by `make -C infra/plant-simulator report`: seed {seed}, {heats:,} heats, parameters
 `{plant_parameters.fingerprint(figures)[:12]}`; no number in here is written by hand. Published figures and
 their sources: `report/published.yaml` of the simulator. Tags: [D] computed from real heats, [R] read in a
 published page, [C] calculated, [M] general knowledge, not verified.
