@@ -77,7 +77,7 @@ def test_the_informed_one_tips_whole_bags_of_what_may_be_tipped(
 def test_more_confidence_lands_more_heats_and_costs_more(
     plant: Catalogue, figures: Parameters, cases: Cases
 ) -> None:
-    few = part_of(cases, slice(0, 80))
+    few = part_of(cases, slice(0, 160))
     policies = {str(c): reference.informed(by_confidence(c, MISS_PRICE)) for c in (0.8, 0.99)}
 
     bold, careful = frontier.compare(plant, figures, [few], policies)
