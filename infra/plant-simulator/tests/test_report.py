@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plant_simulator import cli, scenarios
+from plant_simulator import cli, parameters, scenarios
 from plant_simulator.bulk import Block
 from plant_simulator.catalogue import LADLE_FURNACE, TAPPING, Catalogue
 from plant_simulator.parameters import Parameters
@@ -89,3 +89,10 @@ def test_bins_hold_the_mean_of_the_heats_that_count(past: Block, figures: Parame
     np.testing.assert_allclose(middle[:3], [5, 15, 25])
     np.testing.assert_allclose(mean[:2], [5.5, 15.5])
     assert np.isnan(mean[2:]).all()
+
+
+def test_the_committed_report_is_of_the_default_plant(figures: Parameters) -> None:
+    """Where this fails the plant's figures were changed: `make report` makes the report again."""
+    report = Path(__file__).parents[3] / "docs" / "plant" / "README.md"
+
+    assert f"`{parameters.fingerprint(figures)[:12]}`" in report.read_text(encoding="utf-8")
