@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from plant_simulator import handbook, steelmaker
-from plant_simulator.catalogue import Catalogue
+from plant_simulator.catalogue import TAPPING, Catalogue
 from plant_simulator.elements import AL, ELEMENTS, Booleans, Floats
 from plant_simulator.instruments import tip
 from plant_simulator.parameters import Parameters
@@ -54,7 +54,9 @@ STEP_KG, FEW_HEATS, SLOPES_FROM, BAGS_REACH_KG = 2.0, 32, 8, 30.0
 
 
 def handbook_rule(aim_fraction: float | None = None) -> Policy:
-    """The handbook rule at the grade's own aim, or at a fraction of each window (0 is min, 1 is max)."""
+    """The handbook rule at the grade's own aim, or at a fraction of each window (0 is min, 1 is max), but
+    for the aluminium that kills a heat at tapping.
+    """
 
     def policy(plant: Catalogue, parameters: Parameters, cases: Cases) -> Floats:
         return handbook_kg(plant, parameters, cases, aim_fraction)
@@ -71,6 +73,8 @@ def handbook_kg(
     aim = handbook.aims(low, aim, high)
     if aim_fraction is not None:
         at = low + aim_fraction * (high - low)
+        if cases.station == TAPPING:
+            at[:, AL] = np.nan  # what aluminium is for is oxygen: its aim is not a matter of cost
         aim = np.where(np.isnan(at), aim, at)
     added = np.zeros((len(cases), len(plant.additives)))
     kinds = set(zip(seen.grade.tolist(), seen.is_al_killed.tolist(), strict=True))
