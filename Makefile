@@ -4,7 +4,7 @@ COMPONENTS := ml-pipeline backend monitoring model-service infra/plant-simulator
 RUNNER := $(MAKE) --no-print-directory -C infra/local
 
 .DEFAULT_GOAL := help
-.PHONY: help check test verify demo load lock clean $(COMPONENTS) tests
+.PHONY: help check test verify demo bench load lock clean $(COMPONENTS) tests
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z][a-zA-Z_-]*:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ check:  ## format, lint, types and imports of everything
 
 $(COMPONENTS) tests:
 	$(MAKE) -C $@ check test
+
+bench:  ## measure against the bars: all, or ONLY=simulator; tables here, rows in build/bench
+	@$(MAKE) --no-print-directory -C tests bench ONLY="$(ONLY)"
 
 load:  ## Locust against a running demo for 30 s: whole heats, and the model service directly
 	@$(MAKE) --no-print-directory -C tests load

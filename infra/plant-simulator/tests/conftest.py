@@ -1,4 +1,4 @@
-"""What the tests share: the demo plant, a real NATS server, a stub of the backend's REST."""
+"""What the tests share: the demo plant, some of its heats, a real NATS server."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from bus_server import NatsServer
 
-from plant_simulator import catalogue
+from plant_simulator import bulk, catalogue
+from plant_simulator.bulk import Block
 from plant_simulator.catalogue import Catalogue
 from plant_simulator.parameters import Parameters
+from plant_simulator.tables import stack
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +21,12 @@ def plant() -> Catalogue:
 @pytest.fixture(scope="session")
 def figures() -> Parameters:
     return Parameters()
+
+
+@pytest.fixture(scope="session")
+def past(plant: Catalogue, figures: Parameters) -> Block:
+    """Heats 1 to 320 of 32 lines as the crews made them: 10,240 heats, both stations."""
+    return stack(list(bulk.simulate(plant, figures, seed=7, lines=32, heats_per_line=320)))
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def figure_of(case: dict[str, Any]) -> tuple[dict[str, float], float, dict[str, 
         return np.array([missing if a.get(name) is None else a[name] for a in offered])
 
     figure = handbook.work_out(
-        entry,
+        handbook.rule_of(entry, elements),
         elements,
         additives,
         np.array([[reading(e) for e in elements]]),

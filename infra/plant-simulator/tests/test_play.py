@@ -22,6 +22,7 @@ from screen import ADVICE, RECOMMENDATION_ID, Screen, screen
 from plant_simulator import cli, events, life
 
 FACTS = {events.REGISTERED, events.WEIGHED, events.ANALYSED, events.LOT, events.STOCK, events.PRICE}
+FACTS |= {events.CANCELLED, events.DIVERTED}
 
 
 @pytest.fixture
@@ -91,14 +92,22 @@ def busy(tmp_path: Path) -> tuple[str, str]:
         "corrected_result_rate",
         "corrected_weight_rate",
         "extra_sample_rate",
+        "diverted_rate",
     )
     lots = "lot_life_min_heats: 4\nlot_life_mean_heats: 5\nlot_life_max_heats: 8\nprice_change_rate: 1\n"
-    file.write_text(lots + "".join(f"{rate}: 0.5\n" for rate in rates))
+    file.write_text(lots + "cancelled_rate: 0.2\n" + "".join(f"{rate}: 0.5\n" for rate in rates))
+    return "--parameters", str(file)
+
+
+def never_cancelled(tmp_path: Path) -> tuple[str, str]:
+    file = tmp_path / "quiet.yaml"
+    file.write_text("cancelled_rate: 0\n")
     return "--parameters", str(file)
 
 
 def test_every_event_agrees_with_its_contract(tmp_path: Path, nats_url: str, backend: Screen) -> None:
-    report = play(nats_url, backend, tmp_path / "summary.json", *busy(tmp_path), heats=40)
+    both = ("--stations", "both")
+    report = play(nats_url, backend, tmp_path / "summary.json", *busy(tmp_path), *both, heats=40)
     events_told = told(nats_url)
 
     faults = [fault for event in events_told for fault in event_faults(event)]
@@ -111,7 +120,8 @@ def test_every_event_agrees_with_its_contract(tmp_path: Path, nats_url: str, bac
 def test_each_heat_is_registered_decided_weighed_and_analysed(
     tmp_path: Path, nats_url: str, backend: Screen
 ) -> None:
-    report = play(nats_url, backend, tmp_path / "summary.json", heats=30)
+    quiet = never_cancelled(tmp_path)
+    report = play(nats_url, backend, tmp_path / "summary.json", *quiet, heats=30)
     events_told = told(nats_url)
 
     assert {report[k] for k in ("registered", "decided", "weighed", "completed")} == {30}
@@ -123,6 +133,93 @@ def test_each_heat_is_registered_decided_weighed_and_analysed(
     finals = [data for data in of(events.ANALYSED, events_told) if data["sample"]["is_final"]]
     assert {events.key(data["treatment"]) for data in finals} == set(keys)
     assert {events.key(data["treatment"]) for data in of(events.WEIGHED, events_told)} == set(keys)
+
+
+def test_a_heat_goes_on_to_the_ladle_furnace_with_the_result_of_tapping(
+    tmp_path: Path, nats_url: str, backend: Screen
+) -> None:
+    report = play(nats_url, backend, tmp_path / "summary.json", "--stations", "both", heats=20)
+    events_told = told(nats_url)
+    heats = {events.key(data["treatment"]): data for data in of(events.REGISTERED, events_told)}
+    finals = {
+        events.key(data["treatment"]): data["sample"]["chemistry"]
+        for data in of(events.ANALYSED, events_told)
+        if data["sample"]["is_final"] and data["sample"]["revision"] == 1
+    }
+    ladles = [t for t in report["treatments"] if t["station"] == "ladle_furnace"]
+    continued = 0
+    for treatment in ladles:
+        x = heats[events.key(treatment)]
+        tapped = finals[events.key({**treatment, "station": "tapping"})]
+        continued += x["chemistry"] == tapped
+        assert "oxygen_ppm" not in x
+
+    assert report["completed"] == len(report["treatments"]) == 40
+    assert len(ladles) == 20
+    assert continued >= 15  # some first samples are missing, some results are corrected
+    order = [events.key(d["treatment"]) for d in of(events.REGISTERED, events_told)]
+    for treatment in ladles:
+        tapping = events.key({**treatment, "station": "tapping"})
+        assert order.index(tapping) < order.index(events.key(treatment))
+
+
+def test_cancelled_heats_are_told_and_others_are_made_in_their_place(
+    tmp_path: Path, nats_url: str, backend: Screen
+) -> None:
+    report = play(nats_url, backend, tmp_path / "summary.json", *busy(tmp_path), heats=40)
+    events_told = told(nats_url)
+    cancelled = {events.key(d["treatment"]) for d in of(events.CANCELLED, events_told)}
+
+    assert len(cancelled) == report["cancelled"] > 0
+    assert report["completed"] == len(report["treatments"]) == 40
+    assert report["registered"] == 40 + report["cancelled"]
+    assert not cancelled & {events.key(t) for t in report["treatments"]}
+    assert not cancelled & {events.key(d["treatment"]) for d in of(events.WEIGHED, events_told)}
+
+
+def test_a_diverted_heat_was_told_as_another_grade_first(
+    tmp_path: Path, nats_url: str, backend: Screen
+) -> None:
+    play(nats_url, backend, tmp_path / "summary.json", *busy(tmp_path), heats=40)
+    events_told = told(nats_url)
+    first = {events.key(d["treatment"]): d["grade"] for d in of(events.REGISTERED, events_told)}
+    diverted = {events.key(d["treatment"]): d["grade"] for d in of(events.DIVERTED, events_told)}
+
+    assert len(diverted) > 5
+    assert all(first[key] != grade for key, grade in diverted.items())
+
+
+def test_a_scenario_is_switched_on_while_the_plant_runs(
+    tmp_path: Path, nats_url: str, backend: Screen
+) -> None:
+    control = tmp_path / "control"
+
+    def switch() -> None:
+        wait_for(lambda: len(backend.decisions) >= 5)
+        control.write_text("oxygen-lost\nprice-change\n")
+
+    trouble = threading.Thread(target=switch)
+    trouble.start()
+    pace = ("--heats-per-minute", "1200", "--in-flight", "2")
+    play(nats_url, backend, tmp_path / "summary.json", *pace, "--control", str(control), heats=40)
+    trouble.join()
+    events_told = told(nats_url)
+    sent = ["oxygen_ppm" in heat for heat in of(events.REGISTERED, events_told)]
+    simn = [d["price_per_t"]["amount"] for d in of(events.PRICE, events_told) if d["additive"] == "SiMn"]
+
+    assert sent[:5] == [True] * 5
+    assert sent[-5:] == [False] * 5
+    assert simn[-1] > 1.2 * simn[0]
+
+
+def test_what_runs_out_is_told_and_not_decided(tmp_path: Path, nats_url: str, backend: Screen) -> None:
+    backend.advises = False
+    out = ("--scenario", "stock-out@3", "--recommendation-wait-s", "0.1")
+    play(nats_url, backend, tmp_path / "summary.json", *out, heats=20)
+    stock = [d["stock_kg"] for d in of(events.STOCK, told(nats_url)) if d["additive"] == "FeMnMC"]
+
+    assert stock[0] > 0
+    assert stock[-1] == 0
 
 
 def test_decisions_name_what_was_shown_and_why_they_differ(
@@ -269,7 +366,11 @@ def test_a_signal_ends_the_shift_with_a_summary(tmp_path: Path, nats_url: str, b
 
     assert plant.returncode == 0
     report = json.loads(line)
-    assert report["registered"] == report["treatments"] == len(json.loads(summary.read_text())["treatments"])
+    assert (
+        report["registered"] - report["cancelled"]
+        == report["treatments"]
+        == len(json.loads(summary.read_text())["treatments"])
+    )
     assert 0 < report["registered"] < 200
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from plant_simulator import events
 from plant_simulator.catalogue import Catalogue
 from plant_simulator.elements import Floats
-from plant_simulator.lots import Ledger, Lot
+from plant_simulator.instruments import ObservedHeats
 
 FIRST_FILLING, REFILL_BELOW = 0.8, 0.25
 COUNT_EVERY_HEATS = 2
@@ -21,39 +21,46 @@ Fact = tuple[str, str, dict[str, Any]]
 class Bins:
     """Follows stock by what really fell.
 
-    A new lot fills its bin, and so does a delivery of the same lot when it runs low.
+    A new lot fills its bin, and so does a delivery of the same lot when it runs low; what is not offered is
+    empty.
     """
 
-    def __init__(self, plant: Catalogue, ledger: Ledger, plant_id: str, first_heat_no: int) -> None:
-        self._plant, self._ledger, self._plant_id = plant, ledger, plant_id
-        self._lots: list[Lot] = [lots[-1] for lots in ledger.until(first_heat_no)]
+    def __init__(self, plant: Catalogue, plant_id: str, first: ObservedHeats) -> None:
+        self._plant, self._plant_id, self._last = plant, plant_id, first
         self._sizes = plant.per_additive("bin_kg")
-        self.stock_kg: Floats = np.floor(FIRST_FILLING * self._sizes)
+        self.stock_kg: Floats = np.where(first.is_offered[0], np.floor(FIRST_FILLING * self._sizes), 0.0)
 
     def opening(self, now: datetime) -> Iterator[Fact]:
         """All that Level 2 says of its bins when it comes up."""
-        for position in range(len(self._lots)):
+        for position in range(len(self._sizes)):
             yield self._lot(position, 0.0, now)
             yield self._price(position, now)
             yield self._count(position, now)
 
-    def news(self, heat_no: int, now: datetime) -> Iterator[Fact]:
-        """What is to be told before this heat:
+    def news(self, heats: ObservedHeats, now: datetime) -> Iterator[Fact]:
+        """What is to be told before this heat (a table of one row):
 
-        lots and prices that changed, deliveries, a count of one bin now and then.
+        lots and prices that changed, deliveries, bins that ran empty, a count of one bin now and then.
         """
-        for position, lots in enumerate(self._ledger.until(heat_no)):
-            newest, last = lots[-1], self._lots[position]
+        last, self._last = self._last, heats
+        for position in range(len(self._sizes)):
+            if not heats.is_offered[0, position]:
+                if self.stock_kg[position] > 0:
+                    self.stock_kg[position] = 0.0
+                    yield self._count(position, now)
+                continue
             is_low = self.stock_kg[position] < REFILL_BELOW * self._sizes[position]
-            if newest.lot_no != last.lot_no or is_low:
+            if heats.lot_no[0, position] != last.lot_no[0, position] or is_low:
                 received_kg = float(np.floor(self._sizes[position] - self.stock_kg[position]))
-                self._lots[position] = newest
                 self.stock_kg[position] += received_kg
                 yield self._lot(position, received_kg, now)
-            if newest.price_per_t != last.price_per_t:
+                if not last.is_offered[0, position]:
+                    yield self._count(position, now)
+            if heats.price_per_t[0, position] != last.price_per_t[0, position]:
                 yield self._price(position, now)
+        heat_no = int(heats.heat_no[0])
         if heat_no % COUNT_EVERY_HEATS == 0:
-            yield self._count(heat_no // COUNT_EVERY_HEATS % len(self._lots), now)
+            yield self._count(heat_no // COUNT_EVERY_HEATS % len(self._sizes), now)
 
     def take(self, tipped_kg: Floats) -> None:
         """These kilograms fell out of the bins."""
@@ -61,14 +68,13 @@ class Bins:
 
     def _lot(self, position: int, received_kg: float, now: datetime) -> Fact:
         additive = self._plant.additives[position]
-        data = events.lot_received(self._plant_id, additive, self._lots[position], received_kg, now)
+        lot_no, certificate = self._last.lot_no[0, position], self._last.certificate_pct[0, position]
+        data = events.lot_received(self._plant_id, additive, int(lot_no), certificate, received_kg, now)
         return events.LOT, f"{self._plant_id}/{additive.additive}", data
 
     def _price(self, position: int, now: datetime) -> Fact:
-        additive = self._plant.additives[position]
-        data = events.price_changed(
-            self._plant, self._plant_id, additive, self._lots[position].price_per_t, now
-        )
+        additive, price = self._plant.additives[position], float(self._last.price_per_t[0, position])
+        data = events.price_changed(self._plant, self._plant_id, additive, price, now)
         return events.PRICE, f"{self._plant_id}/{additive.additive}", data
 
     def _count(self, position: int, now: datetime) -> Fact:

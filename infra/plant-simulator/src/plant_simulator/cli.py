@@ -1,4 +1,4 @@
-"""The command `plant-simulator`: master data, a history, a live plant, the table of settings."""
+"""The command `plant-simulator`: master data, a history, heats in bulk, a live plant, settings."""
 
 import argparse
 import asyncio
@@ -9,8 +9,22 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from plant_simulator import catalogue, history, master_data, parameters, play
+from plant_simulator import (
+    archive,
+    bulk,
+    catalogue,
+    history,
+    master_data,
+    parameters,
+    plants,
+    play,
+    scenarios,
+)
+from plant_simulator.catalogue import LADLE_FURNACE, STATIONS, TAPPING, Catalogue
+from plant_simulator.chance import CHUNK_HEATS
 from plant_simulator.errors import SimulatorError
+from plant_simulator.policies import commands as reference_commands
+from plant_simulator.report import commands as report_commands
 
 PREFIX = "PLANT_SIMULATOR_"
 
@@ -52,6 +66,13 @@ def _parser() -> argparse.ArgumentParser:
         default=7,
         help="the same seed gives the same plant (default: %(default)s)",
     )
+    _option(
+        shared,
+        "--line",
+        type=_whole,
+        default=0,
+        help="which furnace line of the seed's; each has its own heats (default: %(default)s)",
+    )
     _option(shared, "--log-level", default="info", choices=["debug", "info", "warning", "error"])
 
     command = commands.add_parser(
@@ -64,7 +85,15 @@ def _parser() -> argparse.ArgumentParser:
         default=1,
         help="lots are those in the bins at this heat (default: %(default)s)",
     )
+    _option(
+        command,
+        "--station",
+        default=TAPPING,
+        choices=STATIONS,
+        help="windows as there (default: %(default)s)",
+    )
     _option(command, "--output", type=Path, required=True)
+    _parameter_set_option(command)
     command.set_defaults(run=_master_data)
 
     command = commands.add_parser(
@@ -80,13 +109,55 @@ def _parser() -> argparse.ArgumentParser:
         help="when the history ends (default: 2026-01-01T00:00:00Z)",
     )
     _option(command, "--minutes-between-heats", type=_minutes, default=40.0, help="(default: %(default)s)")
+    _option(
+        command,
+        "--station",
+        default=TAPPING,
+        choices=STATIONS,
+        help="whose heats (default: %(default)s)",
+    )
+    _scenario_option(command)
     _option(command, "--truth", type=Path, help="also write the hidden truth to this CSV file")
+    _parameter_set_option(command)
     command.set_defaults(run=_history)
+
+    command = commands.add_parser(
+        "bulk",
+        parents=[shared],
+        help="write many heats of many lines as Parquet, the truth apart",
+    )
+    _option(command, "--heats", type=_positive, default=100_000, help="of all lines (default: %(default)s)")
+    _option(command, "--lines", type=_positive, default=256, help="side by side (default: %(default)s)")
+    _option(
+        command,
+        "--block-heats",
+        type=_positive,
+        default=1,
+        help=f"what is held at once, x {CHUNK_HEATS} heats of each line (default: %(default)s)",
+    )
+    _scenario_option(command)
+    _option(command, "--output", type=Path, required=True, help="folder")
+    _parameter_set_option(command)
+    command.set_defaults(run=_bulk)
 
     command = commands.add_parser(
         "play", parents=[shared], help="run the plant live over the bus and the backend's REST"
     )
     _option(command, "--heats", type=_whole, default=0, help="0 is until stopped (default: %(default)s)")
+    _option(
+        command,
+        "--stations",
+        default=TAPPING,
+        choices=[TAPPING, "both"],
+        help="both: each heat goes on to the ladle furnace (default: %(default)s)",
+    )
+    _scenario_option(command)
+    _option(
+        command,
+        "--control",
+        type=Path,
+        help="file with a scenario a line (NAME or NAME@HEAT), read again whenever it changes",
+    )
     _option(
         command,
         "--first-heat-no",
@@ -152,6 +223,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="also write the counts and the list of treatments to this JSON file",
     )
+    _parameter_set_option(command)
     command.set_defaults(run=_play)
 
     command = commands.add_parser(
@@ -159,26 +231,90 @@ def _parser() -> argparse.ArgumentParser:
     )
     _option(command, "--log-level", default="info", help=argparse.SUPPRESS)
     command.set_defaults(run=lambda _: sys.stdout.write(parameters.markdown()))
+    command = commands.add_parser("scenarios", help="print what can happen to the plant (docs/scenarios.md)")
+    _option(command, "--log-level", default="info", help=argparse.SUPPRESS)
+    command.set_defaults(run=lambda _: sys.stdout.write(scenarios.markdown()))
+    reference_commands.add(commands, shared, _option)
+    report_commands.add(commands, shared, _option)
     return parser
 
 
+def _plant(options: argparse.Namespace) -> tuple[Catalogue, parameters.Parameters]:
+    figures = parameters.load(options.parameters, plants.draw(options.parameter_set))
+    return catalogue.load(options.catalogue), figures
+
+
+def _parameter_set_option(command: argparse.ArgumentParser) -> None:
+    _option(
+        command,
+        "--parameter-set",
+        type=_whole,
+        default=0,
+        help="another plausible plant, drawn from published ranges; 0 is the default plant",
+    )
+
+
+def _scenario_option(command: argparse.ArgumentParser) -> None:
+    given = os.environ.get(f"{PREFIX}SCENARIO", "")
+    command.add_argument(
+        "--scenario",
+        action="append",
+        default=[name for name in given.split(",") if name],
+        metavar="NAME[@HEAT]",
+        help=f"may be given again; by default from heat {scenarios.START_HEAT} on; one of "
+        + ", ".join(scenarios.SCENARIOS),
+    )
+
+
+def _started(options: argparse.Namespace) -> tuple[scenarios.Started, ...]:
+    return tuple(scenarios.parse(text) for text in options.scenario)
+
+
+def _bulk(options: argparse.Namespace) -> None:
+    plant, figures = _plant(options)
+    lines = min(options.lines, options.heats)
+    blocks = bulk.simulate(
+        plant,
+        figures,
+        options.seed,
+        lines,
+        -(-options.heats // lines),
+        change=scenarios.change(plant, _started(options)),
+        block_heats=options.block_heats * CHUNK_HEATS,
+    )
+    heats = archive.write(plant, blocks, options.output, options.heats)
+    sys.stdout.write(json.dumps({"heats": heats, "lines": lines, "output": str(options.output)}) + "\n")
+
+
 def _master_data(options: argparse.Namespace) -> None:
-    plant, figures = catalogue.load(options.catalogue), parameters.load(options.parameters)
-    document = master_data.document(plant, figures, options.seed, options.first_heat_no, options.plant_id)
+    plant, figures = _plant(options)
+    document = master_data.document(
+        plant,
+        figures,
+        options.seed,
+        options.first_heat_no,
+        options.plant_id,
+        options.station,
+        options.line,
+    )
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
 def _history(options: argparse.Namespace) -> None:
+    plant, figures = _plant(options)
     history.write(
-        catalogue.load(options.catalogue),
-        parameters.load(options.parameters),
+        plant,
+        figures,
         seed=options.seed,
         heats=options.heats,
         folder=options.output,
         plant_id=options.plant_id,
         end_at=options.end_at,
         minutes_between_heats=options.minutes_between_heats,
+        station=options.station,
+        line=options.line,
+        change=scenarios.change(plant, _started(options)),
         truth=options.truth,
     )
 
@@ -188,6 +324,10 @@ def _play(options: argparse.Namespace) -> None:
         plant_id=options.plant_id,
         seed=options.seed,
         run_id=options.run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}",
+        line=options.line,
+        stations=(TAPPING,) if options.stations == TAPPING else (TAPPING, LADLE_FURNACE),
+        scenarios=_started(options),
+        control=options.control,
         first_heat_no=options.first_heat_no,
         heats=options.heats,
         heats_per_minute=options.heats_per_minute,
@@ -201,9 +341,7 @@ def _play(options: argparse.Namespace) -> None:
         backend_url=options.backend_url,
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    counts = asyncio.run(
-        play.play(catalogue.load(options.catalogue), parameters.load(options.parameters), settings)
-    )
+    counts = asyncio.run(play.play(*_plant(options), settings))
     if options.summary:
         options.summary.parent.mkdir(parents=True, exist_ok=True)
         options.summary.write_text(json.dumps(counts.document(), indent=1) + "\n", encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import Any
 from plant_simulator.catalogue import Additive, Catalogue
 from plant_simulator.elements import ELEMENTS, Booleans, Floats
 from plant_simulator.instruments import ObservedHeats, ObservedResults
-from plant_simulator.lots import Lot, lot_name
+from plant_simulator.lots import lot_name
 from plant_simulator.master_data import assay_document, price_document
 
 SOURCE = "plant-simulator"
@@ -21,6 +21,7 @@ REGISTERED, WEIGHED, ANALYSED = (
     "plant.addition.weighed.v1",
     "plant.sample.analysed.v1",
 )
+CANCELLED, DIVERTED = "plant.heat.cancelled.v1", "plant.heat.diverted.v1"
 LOT, STOCK, PRICE = "plant.lot.received.v1", "plant.stock.counted.v1", "plant.price.changed.v1"
 
 Document = dict[str, Any]
@@ -52,26 +53,57 @@ def key(treatment: Mapping[str, Any]) -> str:
     )
 
 
-def heat(plant: Catalogue, seen: ObservedHeats, treatment: Document, heat_no: str, now: datetime) -> Document:
-    """X, from the readings of one heat (a table of one row). False readings go as they are read."""
-    grade = plant.grades[int(seen.grade[0])]
-    slag: Document = {"carry_over_kg_t": float(seen.carry_over_kg_t[0])}
+def heat(
+    plant: Catalogue, seen: ObservedHeats, treatment: Document, heat_no: str, grade: int, now: datetime
+) -> Document:
+    """X, from the readings of one heat (a table of one row). False readings go as they are read; what was not
+    read is left out.
+    """
+    slag: Document = {}
+    if not math.isnan(seen.carry_over_kg_t[0]):
+        slag["carry_over_kg_t"] = float(seen.carry_over_kg_t[0])
     if not math.isnan(seen.slag_feo_pct[0]):
         slag["oxides"] = {"FeO": float(seen.slag_feo_pct[0]), "MnO": float(seen.slag_mno_pct[0])}
-    return {
+    document = {
         "treatment": treatment,
         "heat_no": heat_no,
         "revision": 1,
         "registered_at": instant(now),
-        "grade": grade.grade,
-        "windows": {e: dict(w) for e, w in grade.windows_pct.items()},
+        "grade": plant.grades[grade].grade,
+        "windows": windows(plant, seen, treatment, grade),
         "chemistry": chemistry(seen.chemistry_pct[0], seen.is_below[0]),
         "sampled_at": instant(now - timedelta(seconds=90)),
         "steel_mass_t": float(seen.steel_mass_t[0]),
         "temperature_c": float(seen.temperature_c[0]),
-        "oxygen_ppm": float(seen.oxygen_ppm[0]),
         "slag": slag,
         "features": {"taphole_heats": float(seen.taphole_heats[0])},
+    }
+    if not math.isnan(seen.oxygen_ppm[0]):
+        document["oxygen_ppm"] = float(seen.oxygen_ppm[0])
+    return document
+
+
+def windows(plant: Catalogue, seen: ObservedHeats, treatment: Document, grade: int) -> Document:
+    """What the heat has to meet at the treatment's station as that grade."""
+    is_al_killed = bool(seen.is_al_killed[0]) if grade == seen.grade[0] else plant.grades[grade].is_al_killed
+    found = plant.windows_of(treatment["station"], grade, is_al_killed)
+    return {e: dict(w) for e, w in found.items()}
+
+
+def cancelled(treatment: Document, now: datetime) -> Document:
+    """A treatment that will not take place."""
+    return {"treatment": treatment, "cancelled_at": instant(now), "reason": "heat returned to the furnace"}
+
+
+def diverted(plant: Catalogue, seen: ObservedHeats, treatment: Document, now: datetime) -> Document:
+    """The heat goes to the grade that it is made for now."""
+    grade = int(seen.grade[0])
+    return {
+        "treatment": treatment,
+        "diverted_at": instant(now),
+        "grade": plant.grades[grade].grade,
+        "windows": windows(plant, seen, treatment, grade),
+        "reason": "order changed",
     }
 
 
@@ -144,13 +176,20 @@ def extra_sample(treatment: Document, after: ObservedResults, now: datetime) -> 
     }
 
 
-def lot_received(plant_id: str, additive: Additive, lot: Lot, received_kg: float, now: datetime) -> Document:
+def lot_received(
+    plant_id: str,
+    additive: Additive,
+    lot_no: int,
+    certificate_pct: Floats,
+    received_kg: float,
+    now: datetime,
+) -> Document:
     """A lot with its certificate."""
     return {
         "plant_id": plant_id,
         "additive": additive.additive,
-        "lot": lot.lot,
-        "assay": assay_document(lot.certificate_pct),
+        "lot": lot_name(additive, lot_no),
+        "assay": assay_document(certificate_pct),
         "received_at": instant(now),
         "received_kg": received_kg,
     }

@@ -6,7 +6,7 @@ holds this module to.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,12 +35,34 @@ class Figure:
     """
 
     added_kg: Floats
-    predicted_pct: Floats
     is_skipped: Booleans
+    now_pct: Floats
+    effect_pct_per_kg: Floats  # (heat, additive, element)
+
+    @property
+    def predicted_pct(self) -> Floats:
+        """By the rule's own recoveries, (heat, element)."""
+        predicted: Floats = self.now_pct + (self.added_kg[:, :, None] * self.effect_pct_per_kg).sum(axis=1)
+        return predicted
+
+
+class Rule(NamedTuple):
+    """The steps of an entry, and per heat its nominal recoveries and assumed contents (heat, element)."""
+
+    steps: Sequence[Mapping[str, Any]]
+    recovery: Floats
+    assumed_pct: Floats
+
+
+def rule_of(entry: Mapping[str, Any], elements: Sequence[str]) -> Rule:
+    """One entry of the handbook, the same for every heat."""
+    recovery = np.array([[entry["nominal_recovery"].get(e, 1.0) for e in elements]])
+    assumed = np.array([[entry.get("assumed_pct", {}).get(e, np.nan) for e in elements]])
+    return Rule(entry["steps"], recovery, assumed)
 
 
 def work_out(
-    entry: Mapping[str, Any],
+    rule: Rule,
     elements: Sequence[str],
     additives: Sequence[str],
     now_pct: Floats,
@@ -48,25 +70,24 @@ def work_out(
     steel_mass_t: Floats,
     offers: Offers,
 ) -> Figure:
-    """Apply one handbook entry to heats of one grade.
+    """Apply a rule to heats.
 
     `now_pct` and `aim_pct` are (heat, element), NaN where not measured or nothing is asked for; names that
-    the entry has and the
-    arrays have not are passed over.
+    the rule has and the arrays have not are passed over.
     """
     of_element = {e: i for i, e in enumerate(elements)}
     of_additive = {a: j for j, a in enumerate(additives)}
-    recovery = np.array([entry["nominal_recovery"].get(e, 1.0) for e in elements])
-    assumed = np.array([entry.get("assumed_pct", {}).get(e, np.nan) for e in elements])
-    now = np.where(np.isnan(now_pct), assumed, now_pct)
+    now = np.where(np.isnan(now_pct), rule.assumed_pct, now_pct)
     mass_kg = steel_mass_t * 1000
     added = np.zeros((len(now), len(additives)))
     skipped = np.zeros(now.shape, dtype=np.bool_)
     most = np.minimum(
         np.broadcast_to(offers.stock_kg, added.shape), np.broadcast_to(offers.max_kg, added.shape)
     )
+    effect = offers.assay_pct * np.broadcast_to(rule.recovery, now.shape)[:, None, :] / mass_kg[:, None, None]
+    gap = aim_pct - now
 
-    for step in entry["steps"]:
+    for step in rule.steps:
         e = of_element.get(step["element"])
         if e is None:
             continue
@@ -76,16 +97,16 @@ def work_out(
             j = of_additive.get(name)
             if j is None:
                 continue
-            assay = offers.assay_pct[:, j]
-            wanted = _kg_to_aim(e, now, aim_pct, assay, recovery, mass_kg)
-            for limit in limits:
-                room = _kg_to_aim(limit, now, aim_pct, assay, recovery, mass_kg)
-                wanted = np.where(np.isnan(room), wanted, np.minimum(wanted, room))
+            wanted = _kg_to_aim(gap[:, e], effect[:, j, e])
             is_of_use = offers.is_offered[:, j] & (wanted > 0)
+            if not is_of_use.any():
+                continue
+            for limit in limits:
+                wanted = np.fmin(wanted, _kg_to_aim(gap[:, limit], effect[:, j, limit]))
             kg = _tippable(np.where(is_of_use, wanted, 0.0), added[:, j], most[:, j], offers, j)
             added[:, j] += kg
-            now = now + kg[:, None] * assay * recovery / mass_kg[:, None]
-    return Figure(added, now, skipped)
+            gap -= kg[:, None] * effect[:, j]
+    return Figure(added, skipped, now, effect)
 
 
 def aims(window_min: Floats, window_aim: Floats, window_max: Floats) -> Floats:
@@ -94,13 +115,11 @@ def aims(window_min: Floats, window_aim: Floats, window_max: Floats) -> Floats:
     return np.where(np.isnan(window_aim), middle, window_aim)
 
 
-def _kg_to_aim(e: int, now: Floats, aim: Floats, assay: Floats, recovery: Floats, mass_kg: Floats) -> Floats:
-    """Kilograms that bring element `e` to its aim, 0 where it is above; NaN where the alloy has none of it,
-    or aim or content isn't known.
+def _kg_to_aim(gap: Floats, per_kg: Floats) -> Floats:
+    """Kilograms that close a gap, 0 where there is none; NaN where the alloy has nothing of the element, or
+    aim or content isn't known.
     """
-    per_kg = assay[:, e] * recovery[e] / mass_kg
-    gap = aim[:, e] - now[:, e]
-    return np.where(per_kg > 0, np.maximum(gap, 0) / np.where(per_kg > 0, per_kg, 1), np.nan)
+    return np.divide(np.maximum(gap, 0), per_kg, out=np.full_like(gap, np.nan), where=per_kg > 0)
 
 
 def _tippable(wanted: Floats, taken: Floats, most: Floats, offers: Offers, j: int) -> Floats:

@@ -1,61 +1,84 @@
-"""One furnace line, heat after heat:
+"""Furnace lines, heat after heat:
 
-the hidden truth, what the plant sees of it, the crew's temper and the instruments' chance.
+the hidden truth, the crew's temper, the instruments' chance and Level 2's habits, before anything is added.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+import numpy as np
 
 from plant_simulator import hidden, instruments, reporting, steelmaker
 from plant_simulator.catalogue import Catalogue
-from plant_simulator.elements import Integers
+from plant_simulator.chance import CHUNK_HEATS
+from plant_simulator.elements import Booleans, Integers
 from plant_simulator.hidden import HiddenHeats
-from plant_simulator.instruments import Noise, ObservedHeats
+from plant_simulator.instruments import Noise
 from plant_simulator.parameters import Parameters
 from plant_simulator.reporting import Reporting
 from plant_simulator.steelmaker import Tempers
-from plant_simulator.tables import rows
+from plant_simulator.tables import rows, stack
 
 
 @dataclass(frozen=True)
 class Heats:
-    """The same heats from every side. `observed` and `tempers` are all that the steelmaker goes by."""
+    """The same heats from every side; the truth and the chances of who looks at it."""
 
     hidden: HiddenHeats
     noise: Noise
-    observed: ObservedHeats
     tempers: Tempers
     reporting: Reporting
 
 
-def play(
-    plant: Catalogue, parameters: Parameters, seed: int, first_heat_no: int, count: int
+Change = Callable[[Heats], Heats]
+"""What a scenario does to heats before anybody has seen them."""
+
+
+def draw(
+    plant: Catalogue,
+    parameters: Parameters,
+    seed: int,
+    lines: Integers,
+    change: Change | None = None,
 ) -> Iterator[Heats]:
-    """`count` heats from `first_heat_no` on (0 is without end), in blocks; the same heats for the same seed,
-    wherever one starts.
-    """
-    wanted = count or None
-    for block in hidden.draw(plant, parameters, seed, first_heat_no):
-        noise = instruments.draw_noise(parameters, seed, block.heat_no, len(plant.additives))
-        observed = instruments.observe_before(parameters, block, noise)
-        tempers = steelmaker.draw_tempers(plant, parameters, seed, block.heat_no)
-        reports = reporting.draw(parameters, seed, block.heat_no)
-        start = max(0, first_heat_no - int(block.heat_no[0]))
-        cut = slice(start, None if wanted is None else start + wanted)
-        heats = pick(Heats(block, noise, observed, tempers, reports), cut)
-        yield heats
-        if wanted is not None:
-            wanted -= len(heats.hidden.heat_no)
-            if wanted <= 0:
-                return
-
-
-def pick(heats: Heats, index: slice | Integers) -> Heats:
-    """Some of the heats, from every side."""
-    return Heats(
-        rows(heats.hidden, index),
-        rows(heats.noise, index),
-        rows(heats.observed, index),
-        rows(heats.tempers, index),
-        rows(heats.reporting, index),
+    """Heats of these lines from their first on, in chunks of CHUNK_HEATS steps, without end."""
+    sides = zip(
+        hidden.draw(plant, parameters, seed, lines),
+        instruments.draw_noise(parameters, seed, lines, len(plant.additives)),
+        steelmaker.draw_tempers(plant, parameters, seed, lines),
+        reporting.draw(parameters, seed, lines),
+        strict=False,
     )
+    for chunk in sides:
+        heats = Heats(*chunk)
+        yield heats if change is None else change(heats)
+
+
+def one_by_one(
+    plant: Catalogue,
+    parameters: Parameters,
+    seed: int,
+    first_heat_no: int = 1,
+    line: int = 0,
+) -> Iterator[Heats]:
+    """The heats of one line from `first_heat_no` on, without end; the same wherever one starts."""
+    for number, chunk in enumerate(draw(plant, parameters, seed, np.array([line]))):
+        for step in range(CHUNK_HEATS):
+            if number * CHUNK_HEATS + step + 1 >= first_heat_no:
+                yield rows(chunk, slice(step, step + 1))
+
+
+def pick(heats: Heats, index: slice | Integers | Booleans) -> Heats:
+    """Some of the heats, from every side."""
+    return rows(heats, index)
+
+
+def first(plant: Catalogue, parameters: Parameters, seed: int, heats: int, lines: int = 1) -> Heats:
+    """The first heats of lines 0 to `lines` - 1, ordered by step, then line."""
+    chunks, wanted = [], heats * lines
+    for chunk in draw(plant, parameters, seed, np.arange(lines)):
+        chunks.append(chunk)
+        wanted -= CHUNK_HEATS * lines
+        if wanted <= 0:
+            return rows(stack(chunks), slice(0, heats * lines))
+    raise AssertionError("a line never ends")

@@ -1,61 +1,23 @@
 """Lots in the bins: when they change, what is truly in them, and what their certificates say.
 
-A lot follows from (seed, additive, lot number) alone; a `Ledger` only remembers when each came.
+A lot follows from (seed, line, additive, lot number) alone.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from plant_simulator.catalogue import Additive, Catalogue
 from plant_simulator.chance import LOTS, generator
-from plant_simulator.elements import Floats, Integers
+from plant_simulator.elements import ELEMENTS, Booleans, Floats, Integers
 from plant_simulator.parameters import Parameters
-
-
-@dataclass(frozen=True)
-class Lot:
-    """`true_assay_pct` is hidden; the plant knows `certificate_pct`.
-
-    In the bin from `first_heat_no` to before `next_heat_no`.
-    """
-
-    lot: str
-    lot_no: int
-    first_heat_no: int
-    next_heat_no: int
-    true_assay_pct: Floats
-    certificate_pct: Floats
-    price_per_t: float
-
-
-@dataclass
-class Ledger:
-    """The lots of each additive so far, in order."""
-
-    plant: Catalogue
-    parameters: Parameters
-    seed: int
-    lots: list[list[Lot]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.lots = [[] for _ in self.plant.additives]
-
-    def until(self, heat_no: int) -> list[list[Lot]]:
-        """For each additive its lots up to the one in the bin at `heat_no`."""
-        for position, (additive, known) in enumerate(zip(self.plant.additives, self.lots, strict=True)):
-            while not known or known[-1].next_heat_no <= heat_no:
-                known.append(
-                    _next_lot(additive, position, known[-1] if known else None, self.parameters, self.seed)
-                )
-        return [[lot for lot in known if lot.first_heat_no <= heat_no] for known in self.lots]
 
 
 @dataclass(frozen=True)
 class LotsInBins:
     """Per heat and additive:
 
-    lot number, true assay and certificate (heat, additive, element; wt %), price per tonne.
+    lot number, true assay (hidden) and certificate (heat, additive, element; wt %), price per tonne.
     """
 
     lot_no: Integers
@@ -64,61 +26,80 @@ class LotsInBins:
     price_per_t: Floats
 
 
-def lots_in_bins(ledger: Ledger, heat_no: Integers) -> LotsInBins:
-    """The lots that these heats (numbers ascending) draw from."""
-    columns = []
-    for known in ledger.until(int(heat_no[-1])):
-        recent = [lot for lot in known if lot.next_heat_no > heat_no[0]]
-        at = np.searchsorted([lot.first_heat_no for lot in recent], heat_no, side="right") - 1
-        columns.append(
-            (
-                np.array([lot.lot_no for lot in recent])[at],
-                np.array([lot.true_assay_pct for lot in recent])[at],
-                np.array([lot.certificate_pct for lot in recent])[at],
-                np.array([lot.price_per_t for lot in recent])[at],
-            )
+class Bins:
+    """The lots in the bins of some lines, heat after heat."""
+
+    def __init__(self, plant: Catalogue, parameters: Parameters, seed: int, lines: Integers) -> None:
+        self._plant, self._p, self._seed, self._lines = plant, parameters, seed, lines
+        shape = (len(lines), len(plant.additives))
+        self._assay = np.stack([a.assay_pct for a in plant.additives])
+        self._lot_sd = np.stack([a.lot_sd_pct for a in plant.additives]) * parameters.lot_sd_factor
+        self._room = 100 - 100 * plant.per_additive("iron_share")
+        self._typical_price = plant.per_additive("price_per_t")
+        self._lot_no = np.zeros(shape, dtype=np.int64)
+        self._next_heat_no = np.ones(shape, dtype=np.int64)
+        self._true = np.zeros((*shape, len(ELEMENTS)))
+        self._certificate = np.zeros((*shape, len(ELEMENTS)))
+        self._price = np.broadcast_to(self._typical_price, shape).copy()
+
+    def chunk(self, first_heat_no: int, heats: int) -> LotsInBins:
+        """The lots that the next heats draw from, (heat and line, additive); heats must follow each other."""
+        shape = (heats, *self._lot_no.shape)
+        lots = LotsInBins(
+            np.empty(shape, dtype=np.int64),
+            np.empty((*shape, len(ELEMENTS))),
+            np.empty((*shape, len(ELEMENTS))),
+            np.empty(shape),
         )
-    return LotsInBins(*(np.stack(column, axis=1) for column in zip(*columns, strict=True)))
+        for step in range(heats):
+            is_over = self._next_heat_no <= first_heat_no + step
+            if is_over.any():
+                self._change(is_over)
+            lots.lot_no[step] = self._lot_no
+            lots.true_assay_pct[step] = self._true
+            lots.certificate_pct[step] = self._certificate
+            lots.price_per_t[step] = self._price
+        n, additives = shape[0] * shape[1], shape[2]
+        return LotsInBins(
+            lots.lot_no.reshape(n, additives),
+            lots.true_assay_pct.reshape(n, additives, -1),
+            lots.certificate_pct.reshape(n, additives, -1),
+            lots.price_per_t.reshape(n, additives),
+        )
+
+    def _change(self, is_over: Booleans) -> None:
+        p, elements = self._p, len(ELEMENTS)
+        line, additive = np.nonzero(is_over)
+        is_first = self._lot_no[line, additive] == 0
+        self._lot_no[line, additive] += 1
+        z, u = np.empty((len(line), 2 * elements + 1)), np.empty((len(line), 3))
+        numbers = self._lot_no[line, additive]
+        for row, keys in enumerate(
+            zip(self._lines[line].tolist(), additive.tolist(), numbers.tolist(), strict=True)
+        ):
+            rng = generator(LOTS, self._seed, *keys)
+            z[row], u[row] = rng.standard_normal(2 * elements + 1), rng.random(3)
+        shortest, longest = p.lot_life_min_heats, p.lot_life_max_heats
+        life = np.clip(
+            shortest - max(p.lot_life_mean_heats - shortest, 0) * np.log1p(-u[:, 0]), shortest, longest
+        )
+        life = np.where(is_first, life * u[:, 1], life)
+        true = np.maximum(self._assay[additive] + self._lot_sd[additive] * z[:, :elements], 0)
+        true *= np.minimum(1.0, self._room[additive] / true.sum(axis=1))[:, None]
+        error = p.certificate_error_share * self._lot_sd[additive] * z[:, elements : 2 * elements]
+        certificate = np.maximum(true + error, 0).round(2)
+        self._true[line, additive] = true
+        self._certificate[line, additive] = (
+            certificate * np.minimum(1.0, 99.99 / certificate.sum(axis=1))[:, None]
+        )
+        typical = self._typical_price[additive]
+        moved = np.round(typical * np.exp(p.price_sd_rel * z[:, -1]), -1)
+        self._price[line, additive] = np.where(
+            u[:, 2] < p.price_change_rate, moved, self._price[line, additive]
+        )
+        self._next_heat_no[line, additive] += np.maximum(1, np.round(life).astype(np.int64))
 
 
 def lot_name(additive: Additive, lot_no: int) -> str:
     """The plant's name of a lot."""
     return f"{additive.lot_prefix}-{lot_no:04d}"
-
-
-def _next_lot(additive: Additive, position: int, last: Lot | None, parameters: Parameters, seed: int) -> Lot:
-    lot_no = last.lot_no + 1 if last else 1
-    first = last.next_heat_no if last else 1
-    rng = generator(LOTS, seed, position, lot_no)
-    shortest, longest = parameters.lot_life_min_heats, parameters.lot_life_max_heats
-    life = np.clip(
-        shortest + rng.exponential(max(parameters.lot_life_mean_heats - shortest, 0)), shortest, longest
-    )
-    if last is None:
-        life *= rng.random()
-    true_assay = np.maximum(
-        additive.assay_pct + additive.lot_sd_pct * rng.standard_normal(additive.assay_pct.shape), 0
-    )
-    error = (
-        parameters.certificate_error_share
-        * additive.lot_sd_pct
-        * rng.standard_normal(additive.assay_pct.shape)
-    )
-    room = 100 - 100 * additive.iron_share
-    true_assay *= min(1.0, room / true_assay.sum())
-    certificate = np.maximum(true_assay + error, 0).round(2)
-    certificate = certificate * min(1.0, 99.99 / float(certificate.sum()))
-    price = last.price_per_t if last else additive.price_per_t
-    if rng.random() < parameters.price_change_rate:
-        price = float(
-            np.round(additive.price_per_t * np.exp(parameters.price_sd_rel * rng.standard_normal()), -1)
-        )
-    return Lot(
-        lot=lot_name(additive, lot_no),
-        lot_no=lot_no,
-        first_heat_no=first,
-        next_heat_no=first + max(1, round(float(life))),
-        true_assay_pct=true_assay,
-        certificate_pct=certificate,
-        price_per_t=price,
-    )

@@ -3,15 +3,16 @@
 from datetime import datetime
 from typing import Any
 
-from plant_simulator.catalogue import Catalogue
+from plant_simulator.catalogue import LADLE_FURNACE, TAPPING, Catalogue
 from plant_simulator.elements import ELEMENTS
 from plant_simulator.instruments import DETECTION_LIMIT_PCT
-from plant_simulator.steelmaker import STATION
 
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
+BEFORE = {TAPPING: "tap", LADLE_FURNACE: "first"}
+"""What the columns of the chemistry before additions begin with."""
 
 
-def document(plant: Catalogue, plant_id: str, start: datetime) -> dict[str, Any]:
+def document(plant: Catalogue, plant_id: str, start: datetime, station: str) -> dict[str, Any]:
     """Columns, units, windows, lots with their certificates and prices."""
     limits = dict(zip(ELEMENTS, DETECTION_LIMIT_PCT.tolist(), strict=True))
 
@@ -24,9 +25,16 @@ def document(plant: Catalogue, plant_id: str, start: datetime) -> dict[str, Any]
     def additions(prefix: str) -> dict[str, Any]:
         return {"unit": "kg", "empty": "zero", "columns": {a: f"{prefix}_{a}" for a in plant.additive_names}}
 
+    oxides = {"unit": "pct", "columns": {"FeO": "slag_FeO", "MnO": "slag_MnO"}}
+    is_tapping = station == TAPPING
+    only_tapping = {
+        "oxygen": {"column": "oxygen_ppm", "unit": "ppm", "plausible": [20, 3000]},
+        "slag": {"carry_over_kg_t": "carry_over_kg_t", "oxides": oxides},
+        "features": {"taphole_heats": "taphole_heats"},
+    }
     return {
         "plant_id": plant_id,
-        "station": STATION,
+        "station": station,
         "heats": {
             "file": "heats.csv",
             "heat_no": "heat_no",
@@ -36,13 +44,8 @@ def document(plant: Catalogue, plant_id: str, start: datetime) -> dict[str, Any]
             "steel_mass": {"column": "steel_mass_t", "unit": "t", "plausible": [60, 200]},
             "temperature_c": {"column": "temperature_c", "plausible": [1400, 1800]},
             "temperature_after_c": {"column": "temperature_after_c", "plausible": [1400, 1800]},
-            "oxygen": {"column": "oxygen_ppm", "unit": "ppm", "plausible": [20, 3000]},
-            "slag": {
-                "carry_over_kg_t": "carry_over_kg_t",
-                "oxides": {"unit": "pct", "columns": {"FeO": "slag_FeO", "MnO": "slag_MnO"}},
-            },
-            "features": {"taphole_heats": "taphole_heats"},
-            "chemistry_before": chemistry("tap"),
+            **(only_tapping if is_tapping else {"slag": {"oxides": oxides}}),
+            "chemistry_before": chemistry(BEFORE[station]),
             "chemistry_after": chemistry("final"),
             "weighed": additions("weighed_kg"),
             "decided": additions("decided_kg"),
@@ -63,9 +66,8 @@ def document(plant: Catalogue, plant_id: str, start: datetime) -> dict[str, Any]
         },
         "grades": {
             "windows": {
-                g.grade: {e: dict(w) for e, w in g.windows_pct.items()}
-                for g in plant.grades
-                if g.campaign_share > 0
+                g.grade: {e: dict(w) for e, w in plant.windows_of(station, i, g.is_al_killed).items()}
+                for i, g in enumerate(plant.grades)
             }
         },
     }

@@ -6,42 +6,53 @@ grades, additives with the lots in the bins, the handbook rule.
 from collections.abc import Mapping
 from typing import Any
 
-from plant_simulator.catalogue import Additive, Catalogue
+from plant_simulator import line
+from plant_simulator.catalogue import TAPPING, Additive, Catalogue
 from plant_simulator.elements import ELEMENTS, Floats
-from plant_simulator.lots import Ledger, Lot
+from plant_simulator.hidden import HiddenHeats
+from plant_simulator.lots import lot_name
 from plant_simulator.parameters import Parameters
 
 
 def document(
-    plant: Catalogue, parameters: Parameters, seed: int, first_heat_no: int, plant_id: str
+    plant: Catalogue,
+    parameters: Parameters,
+    seed: int,
+    first_heat_no: int,
+    plant_id: str,
+    station: str = TAPPING,
+    furnace: int = 0,
 ) -> dict[str, Any]:
-    """Everything a technologist would enter before heat `first_heat_no`."""
-    bins = Ledger(plant, parameters, seed).until(first_heat_no)
+    """Everything a technologist would enter before heat `first_heat_no` of a line; a station's windows."""
+    heats = next(line.one_by_one(plant, parameters, seed, first_heat_no, furnace)).hidden
     return {
         "plant_id": plant_id,
         "grades": [
             {
-                "grade": g.grade,
+                "grade": grade.grade,
                 "valid_from": plant.grades_valid_from,
-                "windows": {e: dict(w) for e, w in g.windows_pct.items()},
+                "windows": plain(plant.windows_of(station, position, grade.is_al_killed)),
+                "forbidden_additives": list(grade.forbidden_additives),
             }
-            for g in plant.grades
+            for position, grade in enumerate(plant.grades)
         ],
         "additives": [
-            additive_document(plant, additive, lots[-1], stock_kg=additive.bin_kg)
-            for additive, lots in zip(plant.additives, bins, strict=True)
+            additive_document(plant, additive, heats, position, stock_kg=additive.bin_kg)
+            for position, additive in enumerate(plant.additives)
         ],
         "handbook_rule": plain(plant.handbook_rule),
     }
 
 
-def additive_document(plant: Catalogue, additive: Additive, lot: Lot, stock_kg: float) -> dict[str, Any]:
-    """One additive as it can be tipped today, by certificate."""
+def additive_document(
+    plant: Catalogue, additive: Additive, heats: HiddenHeats, position: int, stock_kg: float
+) -> dict[str, Any]:
+    """One additive as it can be tipped for a heat (a table of one row), by certificate."""
     return {
         "additive": additive.additive,
-        "lot": lot.lot,
-        "assay": assay_document(lot.certificate_pct),
-        "price_per_t": price_document(plant, lot.price_per_t),
+        "lot": lot_name(additive, int(heats.lot_no[0, position])),
+        "assay": assay_document(heats.certificate_pct[0, position]),
+        "price_per_t": price_document(plant, float(heats.price_per_t[0, position])),
         "stock_kg": stock_kg,
         "min_kg": 0.0,
         "max_kg": additive.max_kg,
@@ -69,4 +80,4 @@ def plain(value: Any) -> Any:
     """The same document without shared parts, so that it can be edited and written as JSON."""
     if isinstance(value, Mapping):
         return {k: plain(v) for k, v in value.items()}
-    return [plain(v) for v in value] if isinstance(value, list) else value
+    return [plain(v) for v in value] if isinstance(value, list | tuple) else value

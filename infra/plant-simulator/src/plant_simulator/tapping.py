@@ -20,7 +20,7 @@ FEO_OXYGEN, MNO_OXYGEN, P2O5_PHOSPHORUS = 16 / 72, 16 / 71, 62 / 142
 
 @dataclass(frozen=True)
 class HiddenResults:
-    """The truth after additions.
+    """The truth after additions, at either station.
 
     Masses of elements in kg per heat (heat, element); oxygen in kg per tonne.
     """
@@ -40,11 +40,9 @@ class HiddenResults:
 def tap(plant: Catalogue, parameters: Parameters, heats: HiddenHeats, tipped_kg: Floats) -> HiddenResults:
     """The heats after these kilograms (heat, additive) were really tipped."""
     p, mass_t = parameters, heats.steel_mass_t[..., None]
-    shares = np.minimum(vector(p.undissolved_share) * heats.undissolved_factor, 0.95)
-    per_additive = np.minimum(plant.per_additive("loss_factor")[:, None] * shares[..., None, :], 0.95)
-    thrown = tipped_kg[..., None] * heats.true_assay_pct / 100
-    added_kg = thrown.sum(axis=-2)
-    undissolved_kg = (thrown * per_additive).sum(axis=-2)
+    added_kg, undissolved_kg = dissolve(
+        plant, tipped_kg, heats.true_assay_pct, vector(p.undissolved_share) * heats.undissolved_factor
+    )
     dissolved = (added_kg - undissolved_kg) / mass_t
 
     oxygen = oxygen_to_remove_kg_t(heats)
@@ -54,13 +52,12 @@ def tap(plant: Catalogue, parameters: Parameters, heats: HiddenHeats, tipped_kg:
     reverted_kg = np.zeros_like(added_kg)
     phosphorus_kg_t = heats.carry_over_kg_t * p.slag_p2o5_pct / 100 * P2O5_PHOSPHORUS * p.phosphorus_reversion
     reverted_kg[..., INDEX["P"]] = phosphorus_kg_t * heats.steel_mass_t
-    iron_kg = tipped_kg @ plant.per_additive("iron_share")
+    iron_kg = weighted(tipped_kg, plant.per_additive("iron_share"))
 
     before_kg = heats.chemistry_pct * mass_t * 10
     after_kg = before_kg + added_kg - undissolved_kg - oxidised_kg + reverted_kg
-    gained_t = ((after_kg - before_kg).sum(axis=-1) + iron_kg) / 1000
-    steel_mass_t = heats.steel_mass_t + gained_t
-    chill_c = (tipped_kg @ plant.per_additive("chill_c_per_kg_t")) / heats.steel_mass_t
+    steel_mass_t = heats.steel_mass_t + ((after_kg - before_kg).sum(axis=-1) + iron_kg) / 1000
+    chill_c = weighted(tipped_kg, plant.per_additive("chill_c_per_kg_t")) / heats.steel_mass_t
     per_oxygen = vector(p.kg_per_kg_oxygen)
     taken = np.divide(burnt, per_oxygen, out=np.zeros_like(burnt), where=per_oxygen > 0).sum(axis=-1)
     return HiddenResults(
@@ -78,6 +75,31 @@ def tap(plant: Catalogue, parameters: Parameters, heats: HiddenHeats, tipped_kg:
         oxygen_kg_t=oxygen,
         oxygen_left_kg_t=oxygen - taken,
     )
+
+
+def dissolve(
+    plant: Catalogue, tipped_kg: Floats, true_assay_pct: Floats, undissolved_share: Floats
+) -> tuple[Floats, Floats]:
+    """Element thrown in and what of it never dissolves, kg (heat, element).
+
+    Added up additive by additive, so that a heat's sum does not depend on how many heats are reckoned at
+    once.
+    """
+    shares = np.minimum(undissolved_share, 0.95)
+    factors = plant.per_additive("loss_factor")
+    shape = np.broadcast_shapes(tipped_kg.shape[:-1], true_assay_pct.shape[:-2])
+    added, undissolved = np.zeros((*shape, shares.shape[-1])), np.zeros((*shape, shares.shape[-1]))
+    for position, factor in enumerate(factors.tolist()):
+        thrown = tipped_kg[..., position, None] * true_assay_pct[..., position, :] / 100
+        added += thrown
+        undissolved += thrown * (shares if factor == 1 else np.minimum(factor * shares, 0.95))
+    return added, undissolved
+
+
+def weighted(kg: Floats, weights: Floats) -> Floats:
+    """Sum over the additives of kilograms x weight (heat,)."""
+    total: Floats = (kg * weights).sum(axis=-1)
+    return total
 
 
 def oxygen_to_remove_kg_t(heats: HiddenHeats) -> Floats:

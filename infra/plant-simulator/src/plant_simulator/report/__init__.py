@@ -1,0 +1,3 @@
+"""The plant beside what is published of real ones: figures, plots, one document (`plant-simulator
+report`).
+"""
