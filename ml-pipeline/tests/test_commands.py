@@ -36,6 +36,22 @@ def test_import_prints_its_summary(
     assert "other / tapping: 900 rows read, 900 heats taken" in capsys.readouterr().out
 
 
+def test_import_that_takes_no_row_fails_and_names_the_commonest_reason(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mapping = tmp_path / "wrong.yaml"
+    right = "steel_mass: {column: steel_kg, unit: kg}"
+    text = plant.mapping.read_text(encoding="utf-8")
+    assert right in text
+    mapping.write_text(text.replace(right, "steel_mass: {column: heat_id, unit: kg}"), encoding="utf-8")
+    arguments = ("import", "--mapping", mapping, "--input", plant.extract, "--lake", tmp_path / "lake")
+
+    assert run(monkeypatch, *arguments) == 2
+    said = capsys.readouterr()
+    assert "900 rows in quarantine" in said.out
+    assert "mass missing (900 rows)" in said.err
+
+
 def test_expected_error_is_one_message_and_an_exit_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from model_service.errors import ModelServiceError
 from pydantic import ValidationError
 
-from ml_pipeline.errors import PipelineError
+from ml_pipeline.errors import ExtractError, PipelineError
 from ml_pipeline.settings import Settings
 
 STEPS = ("extract", "validate", "prepare", "train", "evaluate", "gate", "register", "package")
@@ -44,6 +44,12 @@ def _import(arguments: argparse.Namespace) -> None:
         mapping = mapping.model_copy(update={"plant_id": arguments.plant_id})
     imported = read_extract(arguments.input, mapping)
     print(summary(mapping, imported, write_import(arguments.lake, imported)))
+    if imported.read and not imported.heats.height:
+        reason, rows = imported.reasons.most_common(1)[0]
+        raise ExtractError(
+            f"none of {imported.read} rows could be taken; the commonest reason: {reason} ({rows} rows). "
+            "The rows are in the quarantine table; does the mapping fit the file?"
+        )
 
 
 def _run(arguments: argparse.Namespace) -> None:

@@ -136,7 +136,7 @@ class TestRowsInQuarantine:
 
         imported = run(tmp_path, rows, text)
 
-        assert dict(imported.reasons) == {"no time": 1}
+        assert dict(imported.reasons) == {"no readable time": 1}
         first = imported.heats.filter(pl.col("heat_no") == "T00010")["registered_at"][0]
         assert first.isoformat() == "2025-03-01T02:10:00+00:00"
 

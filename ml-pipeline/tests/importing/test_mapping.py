@@ -42,6 +42,7 @@ def refusal(folder: Path, text: str) -> str:
         ("quantiles: [0.02", "quantiles: [0.72", ["grades.derived", "min < aim < max"]),
         ("plausible: [1500, 1780]", "plausible: [1780, 1500]", ["heats.temperature_c", "low < high"]),
         ("{C: tap_C,", "{Carbon: tap_C,", ["heats.chemistry_before.columns.Carbon"]),
+        ("FeSi: {increment_kg: 5}", "FeSi: {assay: {Mm: 75}}", ["additives.listed.FeSi.assay", "no element"]),
     ],
 )
 def test_wrong_mapping_names_place_and_what_is_allowed(

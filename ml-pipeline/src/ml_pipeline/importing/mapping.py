@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -25,7 +26,25 @@ from ml_pipeline.errors import MappingError
 
 AnalysisUnit = Literal["pct", "mass_fraction", "ppm"]
 MassUnit = Literal["kg", "t"]
-Element = Annotated[str, Field(pattern=r"^[A-Z][a-z]?$")]
+SYMBOLS = (
+    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr "
+    "Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W "
+    "Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U"
+)
+
+
+def _symbol(value: str) -> str:
+    """A misspelt element would otherwise be an element of its own, and the right one be lost in silence."""
+    if value not in SYMBOLS.split():
+        raise PydanticCustomError(
+            "no_element",
+            "{value} is no element; allowed: symbols such as C, Si, Mn, Cr",
+            {"value": value},
+        )
+    return value
+
+
+Element = Annotated[str, AfterValidator(_symbol)]
 Oxide = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$")]
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^\S(.*\S)?$")]

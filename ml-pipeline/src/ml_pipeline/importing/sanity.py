@@ -76,10 +76,10 @@ def _rules(frame: pl.DataFrame, elements: list[str]) -> Iterator[Rule]:
             "1 to 64 characters",
         )
     yield _rule(
-        "no time",
+        "no readable time",
         pl.col("registered_at").is_null(),
-        "the time cannot be read",
-        "a time of the mapping's format",
+        "the time is missing, or not in the format of heats.time",
+        "a time of that format",
     )
     yield _rule(
         "treatment_no",

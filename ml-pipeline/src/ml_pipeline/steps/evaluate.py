@@ -170,8 +170,12 @@ def _mae(error: Vector) -> float:
 
 
 def metrics_table(metrics: Mapping[str, Mapping[str, ElementMetrics]]) -> str:
-    """One line per station and element, for a person."""
-    columns = ("MAE", "base", "handbook", "rolling", "(const)", "bias", "cover90", "width", "rolling")
+    """One line per station and element, for a person.
+
+    Errors of the model, of its base prediction, of fixed and of rolling recovery, and of the grade's constant
+    (the closed loop's reference); widths of the model's 90 % interval and of rolling recovery's.
+    """
+    columns = ("MAE", "base", "fixed", "rolling", "(const)", "bias", "cover90", "width", "w.rolling")
     lines = [f"{'':22s}{'heats':>6s}{''.join(f'{c:>10s}' for c in columns)}  residual slope / recovery"]
     for station, elements in metrics.items():
         for element, m in elements.items():
