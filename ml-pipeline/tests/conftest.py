@@ -1,7 +1,9 @@
 """One made-up plant, imported and taken through the whole pipeline once for all tests that only look."""
 
 import sys
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pytest
@@ -10,10 +12,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import extracts
 
-from ml_pipeline import pipeline
+from ml_pipeline import pipeline, registry
 from ml_pipeline.importing.extract_import import Imported, read_extract, write_import
 from ml_pipeline.importing.mapping import load_mapping
-from ml_pipeline.pipeline import Folders
+from ml_pipeline.pipeline import Folders, Options
+from ml_pipeline.provenance import Code
+
+COMMITTED = Code(commit="c" * 40, changed=[], lock_sha256="d" * 64)
+"""Code as it is in a clean checkout, so that tests don't depend on what is being edited."""
 
 
 class Plant(NamedTuple):
@@ -37,13 +43,23 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Plant:
 def released(plant: Plant, tmp_path_factory: pytest.TempPathFactory) -> Folders:
     """Folders of a pipeline that has released its first model."""
     folders = make_folders(tmp_path_factory.mktemp("pipeline"), plant.lake)
-    for step in pipeline.STEPS.values():
-        step(folders, lambda _: None)
+    pipeline.run(folders, lambda _: None)
     return folders
 
 
 def make_folders(root: Path, lake: Path) -> Folders:
     for name in ("work", "artifacts"):
         (root / name).mkdir(parents=True)
+    (root / "mlflow.db").write_bytes(_empty_registry())
     uri = f"sqlite:///{root / 'mlflow.db'}"
-    return Folders(lake, root / "work", root / "artifacts", root / "models", uri)
+    options = Options(code=COMMITTED, who="tests")
+    return Folders(lake, root / "work", root / "artifacts", root / "models", uri, options)
+
+
+@cache
+def _empty_registry() -> bytes:
+    """MLflow takes seconds to lay out a database: once for all tests."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "mlflow.db"
+        registry.holdouts(f"sqlite:///{path}")
+        return path.read_bytes()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import mlflow
 import msgspec
 import orjson
 import pytest
-from conftest import Plant, make_folders
+from conftest import COMMITTED, Plant, make_folders
 from model_service.bundle import load_bundle
 from model_service.manifest import Golden
 from model_service.recommendation import recommend
@@ -61,7 +62,9 @@ def test_run_records_where_the_model_came_from(released: Folders) -> None:
     training = json.loads((released.work / "training.json").read_text())
     assert found.bundle_hash == training["bundle_hash"] == run.data.tags["bundle_hash"]
     assert run.data.tags["data_version"] == "heats@v1"
-    assert len(run.data.tags["lock_sha256"]) == 64
+    assert run.data.tags["lock_sha256"] == COMMITTED.lock_sha256
+    assert run.data.tags["code_commit"] == COMMITTED.commit
+    assert run.data.tags["code_dirty"] == "False"
     assert run.data.params["seed"] == str(pipeline.SEED)
     assert "tapping.Mn.mae_pct" in run.data.metrics
     assert found.tags["trained_until.tapping"].endswith("Z")
@@ -72,7 +75,7 @@ def test_extract_is_kept_under_the_hash_of_its_content(released: Folders) -> Non
 
     assert Path(taken["path"]).name == f"{taken['data_sha256']}.parquet"
     again = make_folders(released.work / "again", released.lake)
-    pipeline.run_extract(again, quiet)
+    pipeline.STEPS["extract"](again, quiet)
     assert json.loads((again.work / "extract.json").read_text())["data_sha256"] == taken["data_sha256"]
 
 
@@ -89,8 +92,7 @@ def test_same_bundle_again_registers_nothing_new(plant: Plant, released: Folders
     again = make_folders(tmp_path, plant.lake)._replace(
         tracking_uri=released.tracking_uri, artifacts=released.artifacts
     )
-    for step in ("extract", "validate", "prepare", "train", "evaluate", "gate", "register", "package"):
-        pipeline.STEPS[step](again, quiet)
+    pipeline.run(again, quiet)
 
     assert json.loads((again.work / "registration.json").read_text())["version"] == "1"
     assert json.loads((again.work / "gate.json").read_text())["against"] == "champion 1"
@@ -102,27 +104,31 @@ def test_bundle_that_did_not_pass_the_gate_is_not_registered(released: Folders, 
     gated = json.loads((tmp_path / "gate.json").read_text())
     (tmp_path / "gate.json").write_bytes(orjson.dumps({**gated, "bundle_hash": "0" * 64}))
 
+    for name in ("split.json", "profile.json", "model-card.md"):
+        (tmp_path / name).write_bytes((released.work / name).read_bytes())
+    shutil.copytree(released.work / "bundle", tmp_path / "bundle")
+    (tmp_path / "heats.parquet").symlink_to(released.work / "heats.parquet")
+
     with pytest.raises(GateError, match="has not passed the gate"):
-        pipeline.run_register(released._replace(work=tmp_path), quiet)
+        pipeline.STEPS["register"](released._replace(work=tmp_path), quiet)
 
 
 def test_step_without_its_input_says_which_comes_before(tmp_path: Path) -> None:
     folders = make_folders(tmp_path, tmp_path / "lake")
 
     with pytest.raises(ExtractError, match="no Delta table; import an extract first"):
-        pipeline.run_extract(folders, quiet)
+        pipeline.STEPS["extract"](folders, quiet)
     with pytest.raises(ExtractError, match="run `ml-pipeline extract` first"):
-        pipeline.run_validate(folders, quiet)
+        pipeline.STEPS["validate"](folders, quiet)
     with pytest.raises(ExtractError, match="run `ml-pipeline prepare` first"):
-        pipeline.run_train(folders, quiet)
+        pipeline.STEPS["train"](folders, quiet)
 
 
 def test_handful_of_heats_is_too_few(tmp_path: Path) -> None:
     mapping = load_mapping(extracts.write(tmp_path / "extract", extracts.heats(20)))
     write_import(tmp_path / "lake", read_extract(tmp_path / "extract", mapping))
     folders = make_folders(tmp_path, tmp_path / "lake")
-    for step in ("extract", "validate", "prepare"):
-        pipeline.STEPS[step](folders, quiet)
+    pipeline.run(folders, quiet, ["extract", "validate", "prepare", "split"])
 
     with pytest.raises(TooFewHeatsError, match="at least 30"):
-        pipeline.run_train(folders, quiet)
+        pipeline.STEPS["train"](folders, quiet)

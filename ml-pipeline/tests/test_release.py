@@ -6,7 +6,7 @@ from model_service.errors import BundleRefused
 from model_service.manifest import Release
 
 from ml_pipeline.pipeline import Folders
-from ml_pipeline.release import release
+from ml_pipeline.release import link, release
 from ml_pipeline.work import read_json
 
 
@@ -22,8 +22,9 @@ def champion(models: Path) -> str:
 
 
 def test_link_moves_to_the_new_version_and_the_old_one_stays(released: Folders, tmp_path: Path) -> None:
-    release(released.work / "bundle", tmp_path, sidecar(released, "1"))
-    release(released.work / "bundle", tmp_path, sidecar(released, "2"))
+    for version in ("1", "2"):
+        release(released.work / "bundle", tmp_path, sidecar(released, version))
+        link(tmp_path, "champion", version)
 
     assert champion(tmp_path) == "2"
     assert (tmp_path / "1" / "manifest.json").exists()
@@ -42,6 +43,7 @@ def test_released_version_is_not_written_again(released: Folders, tmp_path: Path
 def test_damaged_bundle_is_never_released(released: Folders, tmp_path: Path) -> None:
     models, bundle = tmp_path / "models", tmp_path / "bundle"
     release(released.work / "bundle", models, sidecar(released, "1"))
+    link(models, "champion", "1")
     bundle.mkdir()
     for file in ("manifest.json", "model.json", "golden.json"):
         (bundle / file).write_bytes(
@@ -51,3 +53,4 @@ def test_damaged_bundle_is_never_released(released: Folders, tmp_path: Path) -> 
     with pytest.raises(BundleRefused):
         release(bundle, models, sidecar(released, "2"))
     assert champion(models) == "1"
+    assert not (models / "2").exists()

@@ -1,7 +1,8 @@
-"""Commands: import an extract, run the pipeline or one of its steps, recommend for real heats."""
+"""Commands: import an extract, run the pipeline or one of its steps, release, reproduce, recommend."""
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from model_service.errors import ModelServiceError
@@ -9,8 +10,20 @@ from pydantic import ValidationError
 
 from ml_pipeline.errors import ExtractError, PipelineError
 from ml_pipeline.settings import Settings
+from ml_pipeline.work import SEED, Folders, Options
 
-STEPS = ("extract", "validate", "prepare", "train", "evaluate", "gate", "register", "package")
+STEPS = (
+    "extract",
+    "validate",
+    "prepare",
+    "split",
+    "train",
+    "evaluate",
+    "gate",
+    "report",
+    "register",
+    "package",
+)
 
 
 def main() -> None:
@@ -18,7 +31,7 @@ def main() -> None:
     try:
         settings = Settings()
         arguments = _parser(settings).parse_args()
-        arguments.run(arguments)
+        arguments.run(arguments, settings)
     except BrokenPipeError:  # whoever read our output has seen enough
         sys.stderr.close()
         sys.exit(1)
@@ -34,7 +47,7 @@ def main() -> None:
         sys.exit(2)
 
 
-def _import(arguments: argparse.Namespace) -> None:
+def _import(arguments: argparse.Namespace, _: Settings) -> None:
     from ml_pipeline.importing.extract_import import read_extract, write_import
     from ml_pipeline.importing.mapping import load_mapping
     from ml_pipeline.importing.summary import summary
@@ -52,65 +65,175 @@ def _import(arguments: argparse.Namespace) -> None:
         )
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def _run(arguments: argparse.Namespace, settings: Settings) -> None:
     from ml_pipeline import pipeline
+    from ml_pipeline.progress import Progress, summary
 
-    folders = _folders(arguments)
-    for name in [arguments.command] if arguments.command != "run" else STEPS:
-        if name == "extract":
-            pipeline.run_extract(folders, _tell, arguments.version)
-        else:
-            pipeline.STEPS[name](folders, _tell)
+    folders = _folders(arguments, settings)
+    names = pipeline.chosen(arguments.only, arguments.first)
+    progress = Progress(names)
+    again = bool(arguments.only or arguments.first)
+    try:
+        done = pipeline.run(folders, progress.tell, names, again=again)
+    finally:
+        progress.end()
+    print(summary(folders, done))
 
 
-def _recommend(arguments: argparse.Namespace) -> None:
+def _step(arguments: argparse.Namespace, settings: Settings) -> None:
+    from ml_pipeline import pipeline
+    from ml_pipeline.judging import require_passed
+
+    folders = _folders(arguments, settings)
+    pipeline.run(folders, _tell_step, [arguments.command], again=True)
+    if arguments.command == "gate":
+        require_passed(folders)
+
+
+def _rebuild(arguments: argparse.Namespace, settings: Settings) -> None:
+    from ml_pipeline.rebuild import rebuild
+
+    rebuild(_folders(arguments, settings), arguments.recipe, _tell)
+
+
+def _reproduce(arguments: argparse.Namespace, settings: Settings) -> None:
+    from ml_pipeline.reproduce import reproduce
+
+    reproduce(_folders(arguments, settings), arguments.version, _tell)
+
+
+def _promote(arguments: argparse.Namespace, settings: Settings) -> None:
+    from ml_pipeline.releasing import promote
+
+    promote(_folders(arguments, settings), arguments.version, arguments.why, _tell)
+
+
+def _image(arguments: argparse.Namespace, settings: Settings) -> None:
+    from ml_pipeline.errors import ImageError
+    from ml_pipeline.releasing import build_image
+
+    folders = _folders(arguments, settings)
+    folder = (folders.models / arguments.version).resolve()
+    if not (folder / "release.json").is_file():
+        raise ImageError(
+            f"{folders.models / arguments.version} holds no released bundle; run `ml-pipeline run`"
+        )
+    build_image(folders._replace(options=folders.options._replace(image="always")), folder, _tell)
+
+
+def _verify_image(arguments: argparse.Namespace, settings: Settings) -> None:
+    from ml_pipeline import image
+
+    folder = (arguments.models / arguments.version).resolve()
+    name = arguments.name or f"{settings.image_name}:{folder.name}"
+    image.verify(name, folder, _tell)
+
+
+def _ledger(arguments: argparse.Namespace, settings: Settings) -> None:
+    from ml_pipeline import ledger
+
+    print(ledger.table(ledger.entries(_folders(arguments, settings).ledger)))
+
+
+def _recommend(arguments: argparse.Namespace, _: Settings) -> None:
     from ml_pipeline.recommend import comparison, table
 
     print(table(comparison(arguments.lake, arguments.bundle, arguments.heats, arguments.station)))
 
 
-def _folders(arguments: argparse.Namespace) -> "pipeline.Folders":  # type: ignore[name-defined]  # noqa: F821
-    from ml_pipeline import pipeline
-
+def _folders(arguments: argparse.Namespace, settings: Settings) -> Folders:
     uri = arguments.tracking_uri or f"sqlite:///{(arguments.artifacts / 'mlflow.db').resolve()}"
     arguments.work.mkdir(parents=True, exist_ok=True)
     arguments.artifacts.mkdir(parents=True, exist_ok=True)
-    return pipeline.Folders(arguments.lake, arguments.work, arguments.artifacts, arguments.models, uri)
+    given = vars(arguments)
+    options = Options(
+        version=given.get("lake_version"),
+        since=given.get("since"),
+        until=given.get("until"),
+        seed=given.get("seed", SEED),
+        processes=settings.processes,
+        who=settings.who,
+        trial=settings.trial,
+        promote=given.get("promote", False),
+        image=settings.image,
+        image_name=settings.image_name,
+        base_image=settings.base_image,
+    )
+    return Folders(arguments.lake, arguments.work, arguments.artifacts, arguments.models, uri, options)
 
 
 def _tell(line: str) -> None:
     print(line, flush=True)
 
 
+def _tell_step(line: str) -> None:
+    if not line.startswith("[1/1]"):
+        _tell(line)
+
+
 def _parser(settings: Settings) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ml-pipeline", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("import", help="a plant's CSV extract and its mapping file to the lake")
-    command.add_argument("--mapping", type=Path, required=True, help="YAML file, see mappings/README.md")
-    command.add_argument("--input", type=Path, required=True, help="folder of the extract")
-    command.add_argument("--lake", type=Path, default=settings.lake)
-    command.add_argument("--plant-id", help="instead of the mapping's plant_id")
-    command.set_defaults(run=_import)
+
+    def command(
+        name: str, run: Callable[[argparse.Namespace, Settings], None], said: str, *, folders: bool = True
+    ) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=said, description=said)
+        made.set_defaults(run=run)
+        made.add_argument("--lake", type=Path, default=settings.lake)
+        if folders:
+            made.add_argument("--work", type=Path, default=settings.work)
+            made.add_argument("--artifacts", type=Path, default=settings.artifacts)
+            made.add_argument("--models", type=Path, default=settings.models)
+            made.add_argument("--tracking-uri", default=settings.tracking_uri)
+        return made
+
+    made = command("import", _import, "a plant's CSV extract and its mapping file to the lake", folders=False)
+    made.add_argument("--mapping", type=Path, required=True, help="YAML file, see mappings/README.md")
+    made.add_argument("--input", type=Path, required=True, help="folder of the extract")
+    made.add_argument("--plant-id", help="instead of the mapping's plant_id")
+
     for name in ("run", *STEPS):
-        command = commands.add_parser(
-            name, help="all steps in order" if name == "run" else f"the step {name} alone"
-        )
-        command.add_argument("--lake", type=Path, default=settings.lake)
-        command.add_argument("--work", type=Path, default=settings.work)
-        command.add_argument("--artifacts", type=Path, default=settings.artifacts)
-        command.add_argument("--models", type=Path, default=settings.models)
-        command.add_argument("--tracking-uri", default=settings.tracking_uri)
+        if name == "run":
+            made = command(name, _run, "all steps in order, those only whose inputs have changed")
+            which = made.add_mutually_exclusive_group()
+            which.add_argument("--from", dest="first", metavar="STEP", help="run this step again, then on")
+            which.add_argument("--only", metavar="STEP", help="run this step alone")
+        else:
+            made = command(name, _step, f"the step {name} alone")
         if name in ("run", "extract"):
-            command.add_argument(
-                "--version", type=int, help="version of the lake's table; default: the newest"
+            made.add_argument(
+                "--version", dest="lake_version", type=int, help="of the lake; default: the newest"
             )
-        command.set_defaults(run=_run)
-    command = commands.add_parser(
-        "recommend", help="recommend for the newest heats and compare with what was added"
+            made.add_argument("--since", metavar="INSTANT", help="only heats complete from then, UTC")
+            made.add_argument("--until", metavar="INSTANT", help="only heats complete before then, UTC")
+        if name in ("run", "train"):
+            made.add_argument("--seed", type=int, default=SEED)
+        if name in ("run", "package"):
+            made.add_argument("--promote", action="store_true", help="make it champion, whoever is now")
+
+    made = command("reproduce", _reproduce, "build a registered version again from its record and compare")
+    made.add_argument("version", metavar="MODEL_VERSION")
+    made = command("rebuild", _rebuild, "train from a recipe; `reproduce` calls this at the recorded commit")
+    made.add_argument("--recipe", type=Path, required=True)
+    made = command("promote", _promote, "make a released version the champion; an earlier one too")
+    made.add_argument("version", metavar="MODEL_VERSION")
+    made.add_argument("--why", required=True, help="for the ledger")
+    made = command("image", _image, "build, verify and record the Model Image of a released version")
+    made.add_argument("version", metavar="MODEL_VERSION")
+    made = command("verify-image", _verify_image, "start a Model Image and replay its golden rows")
+    made.add_argument("version", metavar="MODEL_VERSION")
+    made.add_argument("--name", help="of the image; default: that of this version")
+    command("ledger", _ledger, "who promoted what, when and why; a broken chain is an error")
+
+    made = command(
+        "recommend", _recommend, "recommend for the newest heats beside what was added", folders=False
     )
-    command.add_argument("--lake", type=Path, default=settings.lake)
-    command.add_argument("--bundle", type=Path, default=settings.models / "champion")
-    command.add_argument("--heats", type=int, default=10)
-    command.add_argument("--station", help="only heats of this station")
-    command.set_defaults(run=_recommend)
+    made.add_argument("--bundle", type=Path, default=settings.models / "champion")
+    made.add_argument("--heats", type=int, default=10)
+    made.add_argument("--station", help="only heats of this station")
     return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -23,3 +23,21 @@ class GateError(PipelineError):
     """The candidate is not good enough to be registered."""
 
     exit_code = 3
+
+
+class RegistryError(PipelineError):
+    """The registry, or what it should hold, cannot be had."""
+
+
+class ReproduceError(PipelineError):
+    """A version cannot be rebuilt, because a part of its record is missing."""
+
+
+class NotReproducedError(PipelineError):
+    """A version was rebuilt, and the result is another bundle."""
+
+    exit_code = 4
+
+
+class ImageError(PipelineError):
+    """The Model Image cannot be built, or does not answer as its bundle does."""

@@ -72,3 +72,9 @@ def scan(lake: Path, name: TableName, version: int | None = None) -> tuple[pl.La
             f"{DeltaTable(str(path)).version()} while kept"
         ) from error
     return pl.scan_delta(table), int(table.version())
+
+
+def identity(lake: Path, version: int | None = None) -> str:
+    """Names the heats table and its version, so that another table in the same place is another input."""
+    _, at = scan(lake, "heats", version)
+    return f"{DeltaTable(str(lake / 'heats')).metadata().id}@v{at}"

@@ -1,318 +1,179 @@
-"""The pipeline's steps in their order, each reading and writing files in the work folder.
+"""The pipeline: its steps in their order, what each reads and writes, and the run that skips what is done.
 
-extract.json valid.parquet refused.parquet prepared/<station>.parquet bundle/ training.json
-evaluation.json plots/ gate.json registration.json
+Files are in the work folder; what they hold is told where they are made: `learning`, `judging`, `releasing`.
 """
 
-import shutil
-from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import msgspec
-import polars as pl
-from model_service.bundle import load_bundle, write_bundle
-from model_service.contracts import RecommendationRequest
-from model_service.documents import pretty
-from model_service.errors import ModelServiceError
-from model_service.golden import differences
-from model_service.manifest import Golden, Release
-from model_service.priors import prior_parameters
-from threadpoolctl import threadpool_limits
+from ml_pipeline import cache, lake, learning, registry, releasing
+from ml_pipeline import judging as judge
+from ml_pipeline.errors import PipelineError
+from ml_pipeline.judging import golden_differences
+from ml_pipeline.provenance import environment
+from ml_pipeline.work import SEED, Folders, Options
 
-from ml_pipeline.errors import GateError
-from ml_pipeline.provenance import provenance
-from ml_pipeline.requests import offers, recommendation_request
-from ml_pipeline.steps import gate as gate_step
-from ml_pipeline.steps.evaluate import ElementMetrics, Evaluation, evaluate, flat_metrics, metrics_table
-from ml_pipeline.steps.extract import extract
-from ml_pipeline.steps.prepare import prepare
-from ml_pipeline.steps.train import train
-from ml_pipeline.steps.validate import validate
-from ml_pipeline.work import (
-    TEST_FRACTION,
-    instant,
-    read_json,
-    read_model,
-    read_parquet,
-    split_stations,
-    write_json,
-)
-
-SEED = 20260101
-GOLDEN_HEATS = 3
-
-
-class Folders(NamedTuple):
-    """Where the pipeline works; `tracking_uri` is MLflow's."""
-
-    lake: Path
-    work: Path
-    artifacts: Path
-    models: Path
-    tracking_uri: str
-
+__all__ = ["SEED", "STEPS", "Done", "Folders", "Options", "Step", "golden_differences", "run"]
 
 Tell = Callable[[str], None]
 
 
-def run_extract(folders: Folders, tell: Tell, version: int | None = None) -> None:
-    """Take the rows in force of a pinned version of the lake."""
-    taken = extract(folders.lake, folders.artifacts, version)
-    write_json(
-        folders.work / "extract.json",
-        {
-            "data_version": taken.data_version,
-            "data_sha256": taken.data_sha256,
-            "path": str(taken.path.resolve()),
-        },
-    )
-    tell(f"extract: {taken.heats.height} heats of {taken.data_version}, sha256 {taken.data_sha256}")
+@dataclass(frozen=True)
+class Step:
+    """One step. `reads` and `writes` are files and folders of the work folder, `code` the modules whose
+    sources make its result, `told` what else does: a step without `writes` acts on the world and always
+    runs."""
+
+    act: Callable[[Folders, Tell], object]
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
+    told: Callable[[Folders], dict[str, object]] = field(default=lambda _: {})
+
+    def __call__(self, folders: Folders, tell: Tell) -> None:
+        """Run it, whatever is there already."""
+        self.act(folders, tell)
 
 
-def run_validate(folders: Folders, tell: Tell) -> None:
-    """Put aside what nothing can be learnt from."""
-    taken = pl.read_parquet(read_json(folders.work / "extract.json", "extract")["path"])
-    checked = validate(taken)
-    checked.heats.write_parquet(folders.work / "valid.parquet")
-    checked.refused.write_parquet(folders.work / "refused.parquet")
-    reasons = checked.refused["what"].value_counts(sort=True)
-    said = "; ".join(f"{n} x {what}" for what, n in reasons.iter_rows()) or "none"
-    tell(f"validate: {checked.heats.height} heats to learn from, {checked.refused.height} refused ({said})")
+class Done(NamedTuple):
+    """What a run did with a step: seconds, or None where nothing had changed."""
+
+    step: str
+    seconds: float | None
+    why: str
 
 
-def run_prepare(folders: Folders, tell: Tell) -> None:
-    """Widen the lists to one row of numbers per heat."""
-    prepared = prepare(read_parquet(folders.work / "valid.parquet", "validate"))
-    shutil.rmtree(folders.work / "prepared", ignore_errors=True)
-    (folders.work / "prepared").mkdir(parents=True)
-    for station, heats in prepared.items():
-        heats.write_parquet(folders.work / "prepared" / f"{station}.parquet")
-        tell(f"prepare: {station}: {heats.height} heats, {heats.width} columns")
+def _data(folders: Folders) -> dict[str, object]:
+    options = folders.options
+    window = {"since": options.since, "until": options.until}
+    return {"lake": lake.identity(folders.lake, options.version), **window}
 
 
-def run_train(folders: Folders, tell: Tell, seed: int = SEED) -> None:
-    """Train on the older heats and write the bundle."""
-    past, test = split_stations(folders.work)
-    tell(
-        f"train: {sum(h.height for h in past.values())} heats; the newest "
-        f"{sum(h.height for h in test.values())} are kept back"
-    )
-    with threadpool_limits(limits=1):  # sums in one order: same heats, same bytes
-        trained = train(past, seed, tell)
-    shutil.rmtree(folders.work / "bundle", ignore_errors=True)
-    requests = _golden_requests(folders, past, list(trained.parameters.stations))
-    bundle_hash = write_bundle(folders.work / "bundle", trained.parameters, trained.trees, requests)
-    (folders.work / "parameters.json").write_bytes(pretty(trained.parameters))
-    until = {
-        name: heats["completed_at"].max()
-        for name, heats in past.items()
-        if name in trained.parameters.stations
-    }
-    training = {
-        "bundle_hash": bundle_hash,
-        "seed": seed,
-        "trained_until": {n: instant(m) for n, m in until.items()},
-        "report": trained.report,
-    }
-    write_json(folders.work / "training.json", training)
-    tell(f"train: bundle {bundle_hash}")
+def _holdout(folders: Folders) -> dict[str, object]:
+    given = folders.options.holdout
+    return {"holdout": dict(registry.holdouts(folders.tracking_uri) if given is None else given)}
 
 
-def run_evaluate(folders: Folders, tell: Tell) -> Evaluation:
-    """Judge the trained model on the heats that were kept back."""
-    from ml_pipeline.steps.plots import plot  # matplotlib is slow to load, and only this step wants it
-
-    parameters, trees = read_model(folders.work / "bundle")
-    past, test = split_stations(folders.work)
-    found = evaluate(parameters, trees, past, test)
-    plots = plot(found.outcomes, found.metrics, folders.work / "plots")
-    write_json(
-        folders.work / "evaluation.json",
-        {s: {e: m._asdict() for e, m in of.items()} for s, of in found.metrics.items()},
-    )
-    tell(f"evaluate: on the newest {TEST_FRACTION:.0%} of the heats, wt %\n{metrics_table(found.metrics)}")
-    tell(f"evaluate: pictures in {', '.join(str(p) for p in plots)}")
-    return found
+def _seed(folders: Folders) -> dict[str, object]:
+    return {"seed": folders.options.seed}
 
 
-def run_gate(folders: Folders, tell: Tell) -> None:
-    """Compare with the champion, or with the cold start. Raises GateError where the candidate is not good
-    enough."""
-    from ml_pipeline import registry
-
-    training = read_json(folders.work / "training.json", "train")
-    candidate = gate_step.Model("the candidate", *read_model(folders.work / "bundle"))
-    past, test = split_stations(folders.work)
+def _champion(folders: Folders) -> dict[str, object]:
     champion = registry.registered(folders.tracking_uri, registry.CHAMPION)
-    other = gate_step.Model("the cold start", prior_parameters(), {})
-    if champion is not None:
-        fetched = registry.bundle_folder(folders.tracking_uri, champion.version, folders.work / "champion")
-        other = gate_step.Model(f"champion {champion.version}", *read_model(fetched))
-        past, test = _unseen_by(champion.tags, past, test)
-    metrics = evaluate(candidate.parameters, candidate.trees, past, test).metrics
-    verdict = gate_step.judge(
-        candidate, other, past, test, metrics, golden_differences(folders.work / "bundle"), SEED
-    )
-    write_json(
-        folders.work / "gate.json",
-        {
-            "bundle_hash": training["bundle_hash"],
-            "passed": verdict.passed,
-            "reasons": verdict.reasons,
-            "against": other.name,
-            "figures": verdict.figures,
-        },
-    )
-    if not verdict.passed:
-        raise GateError(
-            "\n".join(
-                [
-                    f"gate: the candidate is refused (against {other.name})",
-                    *(f"  {reason}" for reason in verdict.reasons),
-                ]
-            )
-        )
-    errors = ", ".join(
-        f"{k.split('.')[0]} {v:+.1%}" for k, v in verdict.figures.items() if k.endswith("minus_1")
-    )
-    tell(f"gate: passed against {other.name}; standardised error {errors}")
+    return {"champion": champion.bundle_hash if champion else None}
 
 
-def run_register(folders: Folders, tell: Tell) -> None:
-    """Register the candidate in MLflow. Raises GateError where this very bundle has not passed the gate."""
-    from ml_pipeline import registry
-
-    training, gated = (
-        read_json(folders.work / "training.json", "train"),
-        read_json(folders.work / "gate.json", "gate"),
-    )
-    if not gated["passed"] or gated["bundle_hash"] != training["bundle_hash"]:
-        raise GateError(
-            f"register: bundle {training['bundle_hash'][:12]} has not passed the gate; run "
-            "`ml-pipeline gate` first"
-        )
-    taken, made = read_json(folders.work / "extract.json", "extract"), provenance()
-    metrics = flat_metrics(
-        {
-            s: {e: ElementMetrics(**m) for e, m in of.items()}
-            for s, of in read_json(folders.work / "evaluation.json", "evaluate").items()
-        }
-    )
-    tags = {
-        "bundle_hash": training["bundle_hash"],
-        "data_version": taken["data_version"],
-        "data_sha256": taken["data_sha256"],
-        "code_commit": str(made.code_commit),
-        "code_dirty": str(made.code_dirty),
-        "lock_sha256": str(made.lock_sha256),
-        **{f"trained_until.{station}": until for station, until in training["trained_until"].items()},
-    }
-    found = registry.register(
-        folders.tracking_uri,
-        folders.artifacts,
-        folders.work / "bundle",
-        params={
-            "seed": str(training["seed"]),
-            "test_fraction": str(TEST_FRACTION),
-            "threads": "1",
-            "against": gated["against"],
-        },
-        metrics={**metrics, **gated["figures"]},
-        tags=tags,
-        files=[folders.work / n for n in ("evaluation.json", "training.json", "gate.json", "extract.json")]
-        + sorted((folders.work / "plots").glob("*.png")),
-    )
-    again = " (the champion already is this very bundle)" if found.was_champion else ""
-    write_json(
-        folders.work / "registration.json",
-        {
-            "version": found.version,
-            "run_id": found.run_id,
-            "bundle_hash": found.bundle_hash,
-            "tags": tags,
-            "metrics": metrics,
-        },
-    )
-    tell(f"register: {registry.MODEL} version {found.version}{again}, run {found.run_id}")
+def _gate(folders: Folders) -> dict[str, object]:
+    return {**_champion(folders), **_seed(folders), "lake": lake.identity(folders.lake)}
 
 
-def run_package(folders: Folders, tell: Tell) -> Path:
-    """Release the registered bundle as champion. The Model Image is built from it in a step of its own."""
-    from ml_pipeline import registry
-    from ml_pipeline.release import release
-
-    found = read_json(folders.work / "registration.json", "register")
-    tags = found["tags"]
-    sidecar = Release(
-        version=found["version"],
-        run_id=found["run_id"],
-        created_at=instant(datetime.now(UTC).replace(microsecond=0)),
-        code_commit=None if tags["code_commit"] == "None" else tags["code_commit"],
-        code_dirty={"True": True, "False": False}.get(tags["code_dirty"]),
-        data_version=tags["data_version"],
-        data_sha256=tags["data_sha256"],
-        bundle_hash=found["bundle_hash"],
-        metrics=found["metrics"],
-    )
-    folder = release(folders.work / "bundle", folders.models, sidecar)
-    registry.promote(folders.tracking_uri, found["version"])
-    tell(f"package: bundle released in {folder}, {folders.models / 'champion'} points to it")
-    tell("package: the bundle is released; a Model Image is not built by this command yet")
-    return folder
-
-
-STEPS: dict[str, Callable[[Folders, Tell], object]] = {
-    "extract": run_extract,
-    "validate": run_validate,
-    "prepare": run_prepare,
-    "train": run_train,
-    "evaluate": run_evaluate,
-    "gate": run_gate,
-    "register": run_register,
-    "package": run_package,
+STEPS: dict[str, Step] = {
+    "extract": Step(
+        learning.run_extract,
+        writes=("extract.json", "heats.parquet"),
+        code=("ml_pipeline.steps.extract",),
+        told=_data,
+    ),
+    "validate": Step(
+        learning.run_validate,
+        reads=("heats.parquet",),
+        writes=("valid.parquet", "refused.parquet"),
+        code=("ml_pipeline.steps.validate",),
+    ),
+    "prepare": Step(
+        learning.run_prepare,
+        reads=("valid.parquet",),
+        writes=("prepared",),
+        code=("ml_pipeline.steps.prepare",),
+    ),
+    "split": Step(
+        learning.run_split,
+        reads=("valid.parquet", "prepared"),
+        writes=("split.json", "holdout"),
+        code=("ml_pipeline.steps.split", "ml_pipeline.steps.prepare"),
+        told=_holdout,
+    ),
+    "train": Step(
+        learning.run_train,
+        reads=("valid.parquet", "prepared", "split.json", "holdout"),
+        writes=("bundle", "parameters.json", "training.json"),
+        code=("ml_pipeline.steps.train", "ml_pipeline.requests", "model_service.bundle"),
+        told=_seed,
+    ),
+    "evaluate": Step(
+        judge.run_evaluate,
+        reads=("bundle", "prepared", "split.json", "holdout"),
+        writes=("evaluation.json", "plots"),
+        code=("ml_pipeline.steps.evaluate", "ml_pipeline.steps.plots"),
+    ),
+    "gate": Step(
+        judge.run_gate,
+        reads=("bundle", "training.json", "prepared", "split.json", "holdout"),
+        writes=("gate.json",),
+        code=("ml_pipeline.steps.gate", "ml_pipeline.steps.limits", "model_service.bundle"),
+        told=_gate,
+    ),
+    "report": Step(
+        judge.run_report,
+        reads=(
+            "bundle",
+            "extract.json",
+            "training.json",
+            "evaluation.json",
+            "gate.json",
+            "prepared",
+            "split.json",
+        ),
+        writes=("profile.json", "model-card.md", "report"),
+        code=("ml_pipeline.card", "ml_pipeline.steps.pictures"),
+        told=_champion,
+    ),
+    "register": Step(releasing.run_register),
+    "package": Step(releasing.run_package),
 }
 
 
-def _unseen_by(
-    tags: dict[str, str], past: dict[str, pl.DataFrame], test: dict[str, pl.DataFrame]
-) -> tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame]]:
-    """Move test heats that the champion was trained on to the past."""
-    moved_past, moved_test = dict(past), dict(test)
-    for station, heats in test.items():
-        until = tags.get(f"trained_until.{station}")
-        if until is None:
-            continue
-        known = pl.col("completed_at") <= datetime.fromisoformat(until)
-        moved_past[station] = pl.concat([past[station], heats.filter(known)], how="diagonal")
-        moved_test[station] = heats.filter(~known)
-    return moved_past, moved_test
+def run(
+    folders: Folders, tell: Tell, names: Sequence[str] = tuple(STEPS), *, again: bool = False
+) -> list[Done]:
+    """Run these steps, each only where something has changed since it ran; with `again`, the first whatever
+    is there.
+
+    A step that breaks off leaves what came before it: the next run goes on from there.
+    """
+    folders.work.mkdir(parents=True, exist_ok=True)
+    around = str(environment()["packages_sha256"])
+    done = []
+    for number, name in enumerate(names):
+        step, began = STEPS[name], time.monotonic()
+        tell(f"[{number + 1}/{len(names)}] {name}")
+        why = "always runs"
+        if step.writes:
+            code = cache.code_sha256(step.act.__module__, step.code)
+            key = cache.step_key(folders.work, step.reads, step.told(folders), code, around)
+            changed = cache.why_run(folders.work, name, key)
+            if changed is None and not (again and number == 0):
+                tell(f"{name}: nothing has changed, not run again")
+                done.append(Done(name, None, "nothing has changed"))
+                continue
+            why = changed or "asked for"
+            cache.forget(folders.work, name)
+            step(folders, tell)
+            cache.remember(folders.work, name, key, step.writes)
+        else:
+            step(folders, tell)
+        done.append(Done(name, time.monotonic() - began, why))
+    return done
 
 
-def _golden_requests(
-    folders: Folders, past: dict[str, pl.DataFrame], stations: list[str]
-) -> list[RecommendationRequest]:
-    """The newest training heats of each station that have windows and offers; else the newest: an abstention
-    is a golden row too."""
-    valid = read_parquet(folders.work / "valid.parquet", "validate")
-    requests = []
-    for station in stations:
-        newest = past[station].select("heat_uid", "treatment_no").tail(200).reverse()
-        rows = newest.join(
-            valid.filter(pl.col("station") == station), on=["heat_uid", "treatment_no"], maintain_order="left"
-        ).to_dicts()
-        askable = [row for row in rows if row["windows"] and offers(row)] or rows
-        requests += [
-            recommendation_request(row, rows[i + 1 : i + 6]) for i, row in enumerate(askable[:GOLDEN_HEATS])
-        ]
-    return requests
-
-
-def golden_differences(folder: Path) -> list[str]:
-    try:
-        bundle = load_bundle(folder)
-    except ModelServiceError as error:
-        return [error.detail]
-    golden = msgspec.json.decode((folder / "golden.json").read_bytes(), type=Golden)
-    return list(differences(bundle, golden))
+def chosen(only: str | None, first: str | None) -> list[str]:
+    """The steps of `--only` or `--from`; raises PipelineError for a name that is none."""
+    for name in (only, first):
+        if name is not None and name not in STEPS:
+            raise PipelineError(f"{name!r} is no step; allowed: {', '.join(STEPS)}")
+    if only is not None:
+        return [only]
+    names = list(STEPS)
+    return names[names.index(first) :] if first else names

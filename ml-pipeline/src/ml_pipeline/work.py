@@ -1,8 +1,9 @@
-"""Files of the work folder: what one step leaves for the next."""
+"""The work folder: what one step leaves for the next, and what the steps of a run are told."""
 
+from collections.abc import Mapping
 from datetime import UTC
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import polars as pl
@@ -10,19 +11,87 @@ from model_service.bundle import load_bundle
 from model_service.parameters import Parameters
 
 from ml_pipeline.errors import ExtractError
-from ml_pipeline.steps.split import split_by_time
+from ml_pipeline.provenance import Code
+from ml_pipeline.steps.split import split_by_time, without
 
 TEST_FRACTION = 0.2
+SEED = 20260101
 Stations = dict[str, pl.DataFrame]
 
 
-def split_stations(work: Path) -> tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame]]:
-    """Older and newest heats of each station."""
+class Options(NamedTuple):
+    """What a run is told. `holdout`: station to SHA-256 of its frozen rows; None: as the registry has it.
+
+    `since` and `until` bound the heats by when they were complete, UTC instants. `code` is what is recorded
+    as the code, None: as it stands here.
+    """
+
+    version: int | None = None
+    since: str | None = None
+    until: str | None = None
+    seed: int = SEED
+    processes: int = 1
+    holdout: Mapping[str, str] | None = None
+    code: Code | None = None
+    who: str = ""
+    trial: bool = False
+    promote: bool = False
+    image: str = "never"
+    image_name: str = "steel-additives"
+    base_image: str = ""
+
+
+class Folders(NamedTuple):
+    """Where the pipeline works; `tracking_uri` is MLflow's."""
+
+    lake: Path
+    work: Path
+    artifacts: Path
+    models: Path
+    tracking_uri: str
+    options: Options = Options()
+
+    @property
+    def ledger(self) -> Path:
+        return self.artifacts / "ledger.jsonl"
+
+    def rows(self, sha256: str) -> Path:
+        """The file of content-addressed rows."""
+        return self.artifacts / "data" / f"{sha256}.parquet"
+
+
+class Holdout(NamedTuple):
+    """A station's frozen heats, and those before them."""
+
+    context: pl.DataFrame
+    heats: pl.DataFrame
+
+
+def split_stations(work: Path) -> tuple[Stations, Stations]:
+    """Older and newest heats of each station, without the frozen holdout."""
     paths = sorted((work / "prepared").glob("*.parquet"))
     if not paths:
         raise ExtractError(f"{work}/prepared has no stations; run `ml-pipeline prepare` first")
-    splits = {path.stem: split_by_time(pl.read_parquet(path), TEST_FRACTION) for path in paths}
+    frozen = holdouts(work)
+    splits = {}
+    for path in paths:
+        heats = pl.read_parquet(path)
+        if path.stem in frozen:
+            heats = without(heats, frozen[path.stem].heats)
+        splits[path.stem] = split_by_time(heats, TEST_FRACTION)
     return {n: s.train for n, s in splits.items()}, {n: s.test for n, s in splits.items()}
+
+
+def holdouts(work: Path) -> dict[str, Holdout]:
+    """The frozen holdout of each station that has one."""
+    found = {}
+    for path in sorted((work / "holdout").glob("*.parquet")):
+        rows = pl.read_parquet(path)
+        found[path.stem] = Holdout(
+            rows.filter("is_context").drop("is_context"),
+            rows.filter(~pl.col("is_context")).drop("is_context"),
+        )
+    return found
 
 
 def read_model(folder: Path) -> tuple[Parameters, dict[str, str]]:

@@ -20,7 +20,7 @@ def test_same_heats_in_another_folder_give_the_same_bytes(
     plant: Plant, released: Folders, tmp_path: Path
 ) -> None:
     other = make_folders(tmp_path, plant.lake)
-    for step in ("extract", "validate", "prepare", "train"):
+    for step in ("extract", "validate", "prepare", "split", "train"):
         pipeline.STEPS[step](other, lambda _: None)
 
     files = sorted(

@@ -23,7 +23,7 @@ def make_golden(bundle: Bundle, requests: Sequence[RecommendationRequest]) -> Go
 def differences(bundle: Bundle, golden: Golden) -> Iterator[str]:
     """Yield what `bundle` answers otherwise: path, expected and found value."""
     for i, row in enumerate(golden.rows):
-        yield from _compare(
+        yield from compare(
             row.response, _answer(bundle, row.request), f"$.rows[{i}].response", golden.tolerance
         )
 
@@ -34,13 +34,14 @@ def _answer(bundle: Bundle, request: RecommendationRequest) -> dict[str, Any]:
     return answer
 
 
-def _compare(expected: Any, found: Any, where: str, tolerance: float) -> Iterator[str]:
+def compare(expected: Any, found: Any, where: str, tolerance: float) -> Iterator[str]:
+    """Yield where two answers differ by more than `tolerance`: path, expected and found value."""
     if isinstance(expected, dict) and isinstance(found, dict):
         for key in sorted(expected.keys() | found.keys()):
-            yield from _compare(expected.get(key), found.get(key), f"{where}.{key}", tolerance)
+            yield from compare(expected.get(key), found.get(key), f"{where}.{key}", tolerance)
     elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
         for i, (one, other) in enumerate(zip(expected, found, strict=True)):
-            yield from _compare(one, other, f"{where}[{i}]", tolerance)
+            yield from compare(one, other, f"{where}[{i}]", tolerance)
     elif _is_number(expected) and _is_number(found):
         if not abs(expected - found) <= tolerance:
             yield f"{where}: expected {expected!r}, found {found!r}"

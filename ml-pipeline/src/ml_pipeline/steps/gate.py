@@ -1,4 +1,5 @@
-"""May a candidate be registered? Compared on the newest heats that neither it nor the champion has seen.
+"""May a candidate be registered? Compared on the newest heats that neither it nor the champion has seen, and
+on a frozen holdout that nobody ever learns from.
 
 Without a champion the candidate must not be worse than the cold-start model, which knows the literature only.
 """
@@ -48,10 +49,12 @@ def judge(
     metrics: Mapping[str, Mapping[str, ElementMetrics]],
     golden_differences: list[str],
     seed: int,
+    frozen: Mapping[str, tuple[pl.DataFrame, pl.DataFrame]] | None = None,
 ) -> Verdict:
     """Judge `candidate` against `other` on the `unseen` heats, whose past is `past`.
 
-    `metrics` are the candidate's on them, `golden_differences` what of its written bundle is not reproduced.
+    `metrics` are the candidate's on them, `golden_differences` what of its written bundle is not reproduced,
+    `frozen` the holdout of each station that has one: the heats before it, and its own.
     """
     reasons = [f"golden row not reproduced: {difference}" for difference in golden_differences[:3]]
     figures: dict[str, float] = {}
@@ -62,16 +65,23 @@ def judge(
             f"no heats to compare on: at least {MIN_HEATS} heats are needed that neither "
             f"{candidate.name} nor {other.name} has seen"
         )
-    for station, difference in compared.items():
+    on_holdout = {
+        name: _differences(candidate, other, name, {name: context}, heats)
+        for name, (context, heats) in (frozen or {}).items()
+    }
+    judged = [(name, "", found) for name, found in compared.items()]
+    judged += [(name, "holdout.", found) for name, found in on_holdout.items() if len(found)]
+    for station, where, difference in judged:
         low, high = bootstrap_interval(difference, seed)
         figures |= {
-            f"{station}.error_ratio_minus_1": float(np.mean(difference)),
-            f"{station}.low": low,
-            f"{station}.high": high,
+            f"{station}.{where}error_ratio_minus_1": float(np.mean(difference)),
+            f"{station}.{where}low": low,
+            f"{station}.{where}high": high,
         }
         if low > WORSE_BY:
+            said = "on the frozen holdout " if where else ""
             reasons.append(
-                f"{station}: standardised error is {np.mean(difference):+.3f} ({low:+.3f} to "
+                f"{station}: standardised error {said}is {np.mean(difference):+.3f} ({low:+.3f} to "
                 f"{high:+.3f}) against {other.name}; at most {WORSE_BY:+.3f} is allowed"
             )
     watched = {

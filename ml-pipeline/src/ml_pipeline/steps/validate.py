@@ -12,9 +12,17 @@ class Validated(NamedTuple):
     refused: pl.DataFrame
 
 
-def validate(heats: pl.DataFrame) -> Validated:
-    """Split rows of the lake into those to learn from and those refused, with the first reason of each."""
-    steel_mass = heats.group_by("plant_id", "station").agg(usual=pl.col("steel_mass_t").median())
+def usual_mass(heats: pl.DataFrame) -> pl.DataFrame:
+    """The median steel mass of each plant's station."""
+    return heats.group_by("plant_id", "station").agg(usual=pl.col("steel_mass_t").median())
+
+
+def validate(heats: pl.DataFrame, usual: pl.DataFrame | None = None) -> Validated:
+    """Split rows of the lake into those to learn from and those refused, with the first reason of each.
+
+    `usual` is `usual_mass` of all heats, where `heats` are only some of them.
+    """
+    steel_mass = usual_mass(heats) if usual is None else usual
     frame = heats.join(steel_mass, on=["plant_id", "station"], how="left", maintain_order="left")
     tipped = (
         pl.when(pl.col("weighed").list.len() > 0)

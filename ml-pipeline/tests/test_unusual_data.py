@@ -1,0 +1,117 @@
+"""Lakes as they are found: another version, an empty window, one grade, a new additive."""
+
+import json
+from pathlib import Path
+
+import extracts
+import polars as pl
+import pytest
+from conftest import Plant, make_folders
+
+from ml_pipeline import lake, pipeline
+from ml_pipeline.errors import ExtractError
+from ml_pipeline.importing.extract_import import read_extract, write_import
+from ml_pipeline.importing.mapping import load_mapping
+from ml_pipeline.pipeline import Folders
+
+LEARNING = ["extract", "validate", "prepare", "split", "train", "evaluate", "gate"]
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+def with_options(folders: Folders, **options: object) -> Folders:
+    return folders._replace(options=folders.options._replace(**options))  # type: ignore[arg-type]
+
+
+def test_version_of_the_lake_that_is_gone_is_named_with_what_is_there(plant: Plant, tmp_path: Path) -> None:
+    folders = with_options(make_folders(tmp_path, plant.lake), version=7)
+
+    with pytest.raises(ExtractError, match="version 7 cannot be read; allowed: 0 to 1 while kept"):
+        pipeline.run(folders, quiet, ["extract"])
+    assert not (folders.artifacts / "data").exists()
+
+
+def test_window_without_heats_is_an_error_that_names_it(plant: Plant, tmp_path: Path) -> None:
+    folders = make_folders(tmp_path, plant.lake)
+
+    with pytest.raises(ExtractError, match="no heats complete from 2031-01-01T00:00:00Z to the end"):
+        pipeline.run(with_options(folders, since="2031-01-01T00:00:00Z"), quiet, ["extract"])
+    with pytest.raises(ExtractError, match="--until 'tomorrow': not an instant; allowed: such as"):
+        pipeline.run(with_options(folders, until="tomorrow"), quiet, ["extract"])
+
+
+def test_window_takes_the_heats_complete_in_it(plant: Plant, tmp_path: Path) -> None:
+    folders = make_folders(tmp_path, plant.lake)
+    since, until = "2025-01-03T00:00:00Z", "2025-01-05T00:00:00Z"
+
+    pipeline.run(with_options(folders, since=since, until=until), quiet, ["extract"])
+
+    done = pl.read_parquet(folders.work / "heats.parquet")["completed_at"]
+    assert 60 < done.len() < 80
+    assert str(done.min()) >= "2025-01-03"
+    assert str(done.max()) < "2025-01-05"
+
+
+def test_rows_are_the_same_in_one_slice_and_in_many(
+    plant: Plant, released: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ml_pipeline.steps import extract as step
+
+    monkeypatch.setattr(step, "SLICE_HEATS", 70)
+    folders = make_folders(tmp_path, plant.lake)
+
+    pipeline.run(folders, quiet, ["extract", "validate", "prepare"])
+
+    for name in ("heats.parquet", "valid.parquet", "prepared/tapping.parquet"):
+        assert pl.read_parquet(folders.work / name).equals(pl.read_parquet(released.work / name)), name
+
+
+def test_one_grade_only_goes_all_the_way(tmp_path: Path) -> None:
+    one = [row for row in extracts.heats(500) if row["grade"] == "A"]
+    mapping = load_mapping(extracts.write(tmp_path / "extract", one))
+    write_import(tmp_path / "lake", read_extract(tmp_path / "extract", mapping))
+    folders = make_folders(tmp_path, tmp_path / "lake")
+
+    pipeline.run(folders, quiet, LEARNING)
+
+    assert json.loads((folders.work / "gate.json").read_text())["reasons"] == []
+
+
+def test_lake_that_gained_an_additive_and_a_column_trains_on_old_and_new_heats(
+    plant: Plant, tmp_path: Path
+) -> None:
+    from deltalake import write_deltalake
+
+    rows = lake.scan(plant.lake, "heats")[0].sort("completed_at").collect()
+    older, newer = rows.head(600), rows.tail(300)
+    lake.append(tmp_path / "lake", "heats", older)
+    with_new = newer.with_columns(
+        pl.col("additives").list.eval(
+            pl.element().struct.with_fields(
+                pl.when(pl.element().struct.field("additive") == "FeSi")
+                .then(pl.lit("FeSi65"))
+                .otherwise(pl.element().struct.field("additive"))
+                .alias("additive")
+            )
+        ),
+        pl.col("weighed").list.eval(
+            pl.element().struct.with_fields(
+                pl.when(pl.element().struct.field("additive") == "FeSi")
+                .then(pl.lit("FeSi65"))
+                .otherwise(pl.element().struct.field("additive"))
+                .alias("additive")
+            )
+        ),
+        shift_crew=pl.lit("B"),
+    )
+    write_deltalake(str(tmp_path / "lake" / "heats"), with_new.to_arrow(), mode="append", schema_mode="merge")
+    folders = make_folders(tmp_path, tmp_path / "lake")
+
+    pipeline.run(folders, quiet, LEARNING)
+
+    prepared = pl.read_parquet(folders.work / "prepared" / "tapping.parquet")
+    assert prepared.height == 900
+    assert float(prepared.tail(300)["added_kg.Si"].mean()) > 0  # type: ignore[arg-type]
+    assert json.loads((folders.work / "gate.json").read_text())["reasons"] == []
