@@ -82,8 +82,6 @@ def test_one_grade_only_goes_all_the_way(tmp_path: Path) -> None:
 def test_lake_that_gained_an_additive_and_a_column_trains_on_old_and_new_heats(
     plant: Plant, tmp_path: Path
 ) -> None:
-    from deltalake import write_deltalake
-
     rows = lake.scan(plant.lake, "heats")[0].sort("completed_at").collect()
     older, newer = rows.head(600), rows.tail(300)
     lake.append(tmp_path / "lake", "heats", older)

@@ -60,12 +60,13 @@ def _error(station: str, metrics: Mapping[str, ElementMetrics]) -> Figure:
     axes.barh(places, model, height=0.6, color=BLUE, label="this model")
     axes.plot(rolling, places, "D", color=ORANGE, markersize=5, label="recovery of the last 50 heats")
     axes.axvline(1, color=GREY, linewidth=1.2, label="fixed recovery")
-    for place, element, share in zip(places, names, model, strict=True):
-        axes.text(share + 0.01, place, f"{metrics[element].mae_pct:.4f} %", va="center", fontsize=8)
+    for place, element in zip(places, names, strict=True):
+        said = f"{metrics[element].mae_pct:.4f} %"
+        axes.text(0.01, place, said, va="center", fontsize=8, color="white")
     axes.set(yticks=places, yticklabels=names, xlabel="mean absolute error, fixed recovery = 1")
     axes.set_xlim(0, max(1.25, 1.15 * float(np.nanmax(np.concatenate([model, rolling])))))
     axes.set_title(f"{station}: error of the final chemistry on unseen heats", loc="left", fontsize=11)
-    axes.legend(fontsize=8, loc="lower right")
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, frameon=False)
     return figure
 
 
@@ -146,7 +147,7 @@ def _importance(
     axes.set_title(f"{station}: which state moves which element", loc="left", fontsize=11)
     axes.spines[:].set_visible(False)
     bar = figure.colorbar(image, ax=axes, shrink=0.8)
-    bar.set_label("root of (slope x sd / noise + share of the trees' gain)", fontsize=8)
+    bar.set_label("slope x sd / noise + share of gain (root)", fontsize=8)
     return figure
 
 
