@@ -102,9 +102,10 @@ def test_lake_that_gained_an_additive_and_a_column_trains_on_old_and_new_heats(
                 .alias("additive")
             )
         ),
-        shift_crew=pl.lit("B"),
     )
-    write_deltalake(str(tmp_path / "lake" / "heats"), with_new.to_arrow(), mode="append", schema_mode="merge")
+    lake.append(tmp_path / "lake", "heats", with_new)
+    crew = Field("shift_crew", PrimitiveType("string"))
+    DeltaTable(str(tmp_path / "lake" / "heats")).alter.add_columns([crew])
     folders = make_folders(tmp_path, tmp_path / "lake")
 
     pipeline.run(folders, quiet, LEARNING)
