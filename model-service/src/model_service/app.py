@@ -22,7 +22,7 @@ from model_service.metrics import Metrics
 from model_service.model import Bundle
 from model_service.openapi import document
 from model_service.prediction import predict
-from model_service.problems import MEDIA_TYPE, problem, problem_of
+from model_service.problems import MEDIA_TYPE, problem, problem_of, unexpected_problem
 from model_service.recommendation import recommend
 
 MOST_BYTES = 16 * 1024 * 1024
@@ -86,8 +86,7 @@ def _posted(path: str, handler: Handler, metrics: Metrics) -> Callable[[Request]
             response = Response(problem_of(error), status_code=error.status, media_type=MEDIA_TYPE)
         except Exception:
             _log.exception("%s failed unexpectedly on %s", path, body[:_TOLD_BYTES])
-            content = problem(500, "Unexpected error", "The service failed; its log says why.")
-            response = Response(content, status_code=500, media_type=MEDIA_TYPE)
+            response = Response(unexpected_problem(), status_code=500, media_type=MEDIA_TYPE)
         metrics.answered(path, response.status_code, time.perf_counter() - started)
         return response
 

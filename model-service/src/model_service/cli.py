@@ -1,4 +1,4 @@
-"""Commands: serve a bundle, write a cold-start bundle, verify a bundle, print the OpenAPI document."""
+"""Commands: serve a bundle (HTTP or a stream), write the cold-start bundle, verify a bundle, print OpenAPI."""
 
 import argparse
 import logging
@@ -17,6 +17,7 @@ from model_service.manifest import Release
 from model_service.openapi import document
 from model_service.priors import golden_requests, prior_parameters
 from model_service.settings import Settings
+from model_service.stream import stream
 
 _log = logging.getLogger("model_service")
 
@@ -48,6 +49,11 @@ def serve(_: argparse.Namespace) -> None:
     uvicorn.run(create_app(bundle), host=settings.host, port=settings.port, access_log=False, log_config=None)
 
 
+def answer_stream(arguments: argparse.Namespace) -> None:
+    """Answer JSON lines: a recommendation request each on standard input, its answer on standard output."""
+    stream(load_bundle(arguments.bundle), sys.stdin.buffer, sys.stdout.buffer)
+
+
 def priors(arguments: argparse.Namespace) -> None:
     """Write the cold-start bundle, which knows the literature and no heat."""
     bundle_hash = write_bundle(arguments.output, prior_parameters(), {}, golden_requests())
@@ -76,6 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="model-service", description=__doc__)
     commands = parser.add_subparsers(required=True)
     commands.add_parser("serve", help=serve.__doc__).set_defaults(run=serve)
+    command = commands.add_parser("stream", help=answer_stream.__doc__)
+    command.add_argument("--bundle", type=Path, required=True, help="folder that holds manifest.json")
+    command.set_defaults(run=answer_stream)
     commands.add_parser("openapi", help=openapi.__doc__).set_defaults(run=openapi)
     command = commands.add_parser("priors", help=priors.__doc__)
     command.add_argument("--output", type=Path, required=True, help="new or empty folder")

@@ -33,5 +33,10 @@ def problem_of(error: ModelServiceError) -> bytes:
     return problem(error.status, error.title, error.detail, faults)
 
 
+def unexpected_problem() -> bytes:
+    """Return the body for an error nobody expected: what went wrong is for the log, not for the caller."""
+    return problem(500, "Unexpected error", "The service failed; its log says why.")
+
+
 def problem(status: int, title: str, detail: str, errors: list[ProblemError] | None = None) -> bytes:
     return encode(Problem(type="about:blank", title=title, status=status, detail=detail, errors=errors or []))
