@@ -1,4 +1,4 @@
-"""Commands: serve a bundle (HTTP or a stream), write the cold-start bundle, verify a bundle, print OpenAPI."""
+"""Commands: serve a bundle (HTTP, stream), write the cold-start bundle, verify a bundle, print OpenAPI."""
 
 import argparse
 import logging
