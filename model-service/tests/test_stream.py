@@ -58,4 +58,5 @@ def test_an_unexpected_failure_does_not_end_the_stream(
     stream(bundle, [encode(asked()), encode(asked())], out)
 
     assert [json.loads(line)["status"] for line in out.getvalue().splitlines()] == [500, 500]
-    assert asked().heat.treatment.heat_uid in caplog.text
+    told = [record.told["treatment"]["heat_uid"] for record in caplog.records]  # type: ignore[attr-defined]
+    assert told == [asked().heat.treatment.heat_uid] * 2

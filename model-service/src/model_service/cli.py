@@ -1,7 +1,9 @@
 """Commands: serve a bundle (HTTP, stream), write the cold-start bundle, verify a bundle, print OpenAPI."""
 
 import argparse
+import gc
 import logging
+import math
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,9 +12,11 @@ import uvicorn
 from pydantic import ValidationError
 
 from model_service.app import create_app
+from model_service.asgi import Limits
 from model_service.bundle import load_bundle, package_sha256, read_manifest, write_bundle
 from model_service.documents import pretty
 from model_service.errors import ModelServiceError
+from model_service.logs import log_json_lines
 from model_service.manifest import Release
 from model_service.openapi import document
 from model_service.priors import golden_requests, prior_parameters
@@ -24,7 +28,7 @@ _log = logging.getLogger("model_service")
 
 def main() -> None:
     """Run one command; expected errors end it with a message and exit code 1."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_json_lines()
     arguments = _parser().parse_args()
     try:
         arguments.run(arguments)
@@ -46,7 +50,19 @@ def serve(_: argparse.Namespace) -> None:
     if made_with.source_sha256 != package_sha256():
         _log.warning("the bundle was made with other sources (%s); its golden rows agree", made_with.version)
     _log.info("model %s, bundle %s, port %d", bundle.version, bundle.bundle_hash[:12], settings.port)
-    uvicorn.run(create_app(bundle), host=settings.host, port=settings.port, access_log=False, log_config=None)
+    gc.collect()
+    gc.freeze()  # the bundle stays, so that no later collection walks it in the middle of a request
+    limits = Limits(settings.most_bytes, settings.time_limit_s)
+    uvicorn.run(
+        create_app(bundle, limits, settings.token.get_secret_value() if settings.token else None),
+        host=settings.host,
+        port=settings.port,
+        access_log=False,
+        log_config=None,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=math.ceil(settings.time_limit_s),
+    )
 
 
 def answer_stream(arguments: argparse.Namespace) -> None:

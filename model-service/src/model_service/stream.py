@@ -4,9 +4,10 @@ import logging
 from collections.abc import Iterable
 from typing import BinaryIO
 
-from model_service.contracts import RecommendationRequest
-from model_service.documents import decode, encode
+from model_service.documents import encode
 from model_service.errors import ModelServiceError
+from model_service.incoming import recommendation_request
+from model_service.logs import heat_named_in
 from model_service.model import Bundle
 from model_service.problems import problem_of, unexpected_problem
 from model_service.recommendation import recommend
@@ -28,9 +29,10 @@ def stream(bundle: Bundle, lines: Iterable[bytes], out: BinaryIO) -> None:
 
 def _answer(bundle: Bundle, line: bytes) -> bytes:
     try:
-        return encode(recommend(bundle, decode(line, RecommendationRequest)))
+        return encode(recommend(bundle, recommendation_request(line)))
     except ModelServiceError as error:
         return problem_of(error)
     except Exception:
-        _log.exception("a line failed unexpectedly: %s", line[:2000])
+        told = {"treatment": heat_named_in(line), "body": line[:2000].decode("latin1")}
+        _log.exception("a line failed unexpectedly", extra={"told": told})
         return unexpected_problem()
