@@ -15,7 +15,7 @@ def recoveries_used(
     station: StationModel,
     outcome: Outcome,
     correction: Correction,
-    added_pct: Vector,
+    kilograms: Vector,
     nominal: dict[str, float],
 ) -> dict[str, RecoveryUsed]:
     """Return the recovery of every element that is added: the share of it that the prediction finds again.
@@ -23,6 +23,8 @@ def recoveries_used(
     Where much is added it includes offsets and slow state, as a plant's own recovery does; else it is the
     alloy's share alone.
     """
+    added_pct = kilograms @ outcome.added_per_kg
+    burnt_pct = outcome.burnt_pct + kilograms @ outcome.burnt_per_kg
     telling = added_pct > _TELLING_SD * sd_pct(outcome, 0.0 * added_pct)
     result = {}
     for e, element in enumerate(outcome.elements):
@@ -30,12 +32,15 @@ def recoveries_used(
             continue
         per_pct = 1.0 / float(added_pct[e]) if telling[e] else 0.0
         parts = _parts(station, outcome, correction, e, per_pct)
+        if outcome.oxygen_kg_t is not None and burnt_pct[e] > 0:
+            what = f"oxygen to bind {outcome.oxygen_kg_t:.2f} kg/t"
+            parts.insert(0, (what, -per_pct * float(burnt_pct[e])))
         model, named = outcome.models[e], nominal.get(element)
         if named is not None:
             source = f"learnt from {station.heats} heats" if station.heats else "literature"
             parts.insert(0, (source, model.recovery - named))
         used = outcome.states[e].recovery + per_pct * (
-            outcome.states[e].offset_pct + float(correction.pct[e])
+            outcome.states[e].offset_pct - float(burnt_pct[e]) + float(correction.pct[e])
         )
         result[element] = RecoveryUsed(
             used=used,

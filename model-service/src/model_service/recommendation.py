@@ -67,7 +67,7 @@ def recommend(bundle: Bundle, request: RecommendationRequest) -> Recommendation:
             station,
             outcome,
             correction,
-            planned.kilograms @ outcome.added_per_kg,
+            planned.kilograms,
             request.handbook_entry.nominal_recovery if request.handbook_entry else {},
         ),
         limits=binding_limits(problem, planned.continuous, limited, offers, None if unreached else currency),

@@ -4,10 +4,8 @@ Columns of a prepared station: plant_id, heat_uid, treatment_no, heat_no, grade,
 steel_mass_t, metallic_kg (what the additions dilute), `f.<feature>` as `model_service.features` gives them,
 and per
 element `first.E` (wt %; half the limit where it is below one), `first_sd.E` (of that half limit), `final.E`
-(wt %),
-`added_kg.E` (kilograms of the element by certificate), `reference.E` (wt % of the steel that additions
-dilute),
-`low.E`, `high.E` (window).
+(wt %), `added_kg.E` (kilograms of the element by certificate), `aim.E` (wt %), `reference.E` (wt % of the
+steel that additions dilute), `low.E`, `high.E` (window).
 """
 
 from collections.abc import Iterator
@@ -91,13 +89,13 @@ def _widen(heats: pl.DataFrame) -> pl.DataFrame:
         for c in wide.columns
         if c in KEPT
         or c == "metallic_kg"
-        or c.startswith("f.")
+        or c.startswith(("f.", "first.", "aim.", "added_kg."))  # of any element that shares the oxygen
         or any(c == f"{p}{e}" for e in elements for p in _PREFIXES)
     ]
     return wide.select(kept)
 
 
-_PREFIXES = ("first.", "first_sd.", "final.", "added_kg.", "reference.", "low.", "high.")
+_PREFIXES = ("first_sd.", "final.", "reference.", "low.", "high.")
 
 
 def _aim() -> pl.Expr:
