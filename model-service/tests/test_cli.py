@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from making import asked
+from making import alloyed, asked
 
 from model_service.bundle import load_bundle
 from model_service.documents import encode
@@ -111,3 +111,14 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
         except OSError:
             time.sleep(0.05)
     raise AssertionError(f"{url} did not answer")
+
+
+def test_a_bundle_is_timed(bundle_folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "requests.jsonl"
+    file.write_bytes(encode(asked()) + b"\n" + encode(alloyed()) + b"\n")
+
+    timed = _run("bench", "--bundle", str(bundle_folder), "--requests", str(file), "--runs", "3")
+
+    parts = json.loads(timed.stdout)
+    assert {"recommendation, request decoded", "trees alone", "linear program alone"} < parts.keys()
+    assert all(0 < part["p50_ms"] <= part["p99_ms"] for part in parts.values())

@@ -22,6 +22,7 @@ from model_service.openapi import document
 from model_service.priors import golden_requests, prior_parameters
 from model_service.settings import Settings
 from model_service.stream import stream
+from model_service.timing import timing
 
 _log = logging.getLogger("model_service")
 
@@ -89,6 +90,14 @@ def verify(arguments: argparse.Namespace) -> None:
     print(f"{bundle.bundle_hash} version {bundle.version}: checksums and golden rows agree")
 
 
+def bench(arguments: argparse.Namespace) -> None:
+    """Print as JSON how long a bundle takes to answer a file of requests, a line each, in this process."""
+    bundle = load_bundle(arguments.bundle)
+    bodies = arguments.requests.read_bytes().splitlines()
+    gc.freeze()  # as `serve` does
+    sys.stdout.buffer.write(pretty(timing(bundle, bodies, arguments.runs)))
+
+
 def openapi(_: argparse.Namespace) -> None:
     """Print the OpenAPI document."""
     sys.stdout.buffer.write(pretty(document()))
@@ -105,6 +114,11 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("priors", help=priors.__doc__)
     command.add_argument("--output", type=Path, required=True, help="new or empty folder")
     command.set_defaults(run=priors)
+    command = commands.add_parser("bench", help=bench.__doc__)
+    command.add_argument("--bundle", type=Path, required=True, help="folder that holds manifest.json")
+    command.add_argument("--requests", type=Path, required=True, help="file of JSON lines")
+    command.add_argument("--runs", type=int, default=1000)
+    command.set_defaults(run=bench)
     command = commands.add_parser("verify", help=verify.__doc__)
     command.add_argument("bundle", type=Path, help="folder that holds manifest.json")
     command.set_defaults(run=verify)

@@ -37,6 +37,11 @@ def prediction_request(body: bytes) -> PredictionRequest:
     return replace(request, recent_heats=recent)
 
 
+def forget() -> None:
+    """Forget all heats, as a new process would."""
+    _recent_heat.cache_clear()
+
+
 class _Recommendation(RecommendationRequest, frozen=True, kw_only=True, gc=False):
     recent_heats: _Raws = field(default_factory=list)  # type: ignore[assignment]
 
