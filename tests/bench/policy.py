@@ -46,7 +46,7 @@ class Size(NamedTuple):
     few_lines: int
 
 
-FULL = Size((7, 11, 23), 200, 104, 16, 20, 16, 64, 4000, 3000, 32)
+FULL = Size((7, 11, 23), 200, 104, 16, 20, 16, 64, 4000, 2500, 32)
 QUICK = Size((7,), 24, 104, 8, 1, 8, 32, 3000, 2000, 8)
 
 
@@ -111,7 +111,7 @@ def _money(size: Size, done: dict[str, Done], plants: list[Plant]) -> Figures:
         found[f"{place}: regret to the all-knowing optimum"] = (figures.regret(heats), "EUR/t")
     for station, heats in tables.items():
         for part, share in figures.parts(heats).items():
-            found[f"{station}: saved against the handbook by {part}"] = (share, "%")
+            found[f"{station}: saved against the handbook {part}"] = (share, "%")
         for policy in (OURS, STEELMAKER, HANDBOOK, SAME, INFORMED, ALL_KNOWING):
             found[f"{station}: in window, {policy}"] = (figures.rate(heats, policy), "%")
         by_sample = figures.rate(heats, OURS, "in_window_by_sample")

@@ -54,7 +54,7 @@ CORNERS = {
     (True, False): "recommender's aim/handbook's knowledge",
     (True, True): "recommender's aim/recommender's knowledge",
 }
-KNOWLEDGE_ROUNDS = 5
+KNOWLEDGE_ROUNDS, MOST_LESS_PCT, LEAST_SOURCE_PCT = 4, 0.05, 5.0
 
 
 class Loop(NamedTuple):
@@ -130,17 +130,39 @@ def aims_of(plant: Catalogue, station: str, seen: ObservedHeats, fraction: float
     return np.where(np.isnan(at), aim, at)
 
 
-def by_rule(plant: Catalogue, p: Parameters, station: str, seen: ObservedHeats, aim_pct: Floats) -> Floats:
-    """What the handbook rule tips to reach these aims, by nominal recoveries."""
+def by_rule(
+    plant: Catalogue,
+    p: Parameters,
+    station: str,
+    seen: ObservedHeats,
+    aim_pct: Floats,
+    advice: Advice | None = None,
+) -> Floats:
+    """What the handbook rule tips to reach these aims: by nominal recoveries and the first analysis, or by
+    what the recommender says of nothing added and of a kilogram more.
+    """
     recovery, assumed = plant.nominal(station)
     of = seen.grade, seen.is_al_killed
+    now, recovery, mass_t = (
+        steelmaker.contents(plant, station, seen),
+        recovery[of],
+        steelmaker.believed_mass_t(p, seen),
+    )
+    if advice is not None:
+        thrown_pct = np.where(advice.slope > 0, seen.certificate_pct, 0.0) / (1000 * mass_t[:, None, None])
+        thrown_pct = np.where(seen.certificate_pct > LEAST_SOURCE_PCT, thrown_pct, 0.0)
+        gained_pct = np.where(thrown_pct > 0, advice.slope, 0.0).sum(axis=1)
+        thrown = thrown_pct.sum(axis=1)
+        recovery = np.divide(gained_pct, thrown, out=recovery.copy(), where=thrown > 0)
+        nothing = moved(advice.predicted_pct, advice, np.zeros_like(advice.kg))
+        now = np.where(np.isnan(nothing), now, nothing)
     return handbook.work_out(
-        rule=handbook.Rule(plant.steps(station), recovery[of], assumed[of]),
+        rule=handbook.Rule(plant.steps(station), recovery, assumed[of]),
         elements=ELEMENTS,
         additives=plant.additive_names,
-        now_pct=steelmaker.contents(plant, station, seen),
+        now_pct=now,
         aim_pct=aim_pct,
-        steel_mass_t=steelmaker.believed_mass_t(p, seen),
+        steel_mass_t=mass_t,
         offers=steelmaker.offers(plant, seen, np.ones_like(seen.is_offered)),
     ).added_kg
 
@@ -148,14 +170,14 @@ def by_rule(plant: Catalogue, p: Parameters, station: str, seen: ObservedHeats, 
 def by_knowledge(
     plant: Catalogue, p: Parameters, station: str, seen: ObservedHeats, aim_pct: Floats, advice: Advice
 ) -> Floats:
-    """What the same rule tips where the recommender tells it where the heat would land: the rule is asked for
-    more or less until that is the aim.
+    """What the same rule tips where the recommender tells it where the heat would land: it is asked for a
+    little more or less until that is the aim.
     """
-    kg, asked = by_rule(plant, p, station, seen, aim_pct), aim_pct
+    kg, asked = by_rule(plant, p, station, seen, aim_pct, advice), aim_pct
     for _ in range(KNOWLEDGE_ROUNDS):
         off = aim_pct - moved(advice.predicted_pct, advice, kg)
-        asked = asked + np.where(np.isnan(off), 0.0, off)
-        kg = by_rule(plant, p, station, seen, np.clip(asked, 0.5 * aim_pct, 1.5 * aim_pct))
+        asked = asked + np.where(np.isnan(off) | ((off < 0) & (asked < aim_pct - MOST_LESS_PCT)), 0.0, off)
+        kg = by_rule(plant, p, station, seen, asked, advice)
     return kg
 
 
