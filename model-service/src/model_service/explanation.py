@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from model_service.contracts import RecoveryUsed
+from model_service.contracts import Additive, RecoveryUsed
 from model_service.outcome import Outcome, Vector, sd_pct
 from model_service.parameters import StationModel
 from model_service.slow_state import Correction
@@ -15,6 +15,7 @@ def recoveries_used(
     station: StationModel,
     outcome: Outcome,
     correction: Correction,
+    offers: Sequence[Additive],
     kilograms: Vector,
     nominal: dict[str, float],
 ) -> dict[str, RecoveryUsed]:
@@ -25,6 +26,7 @@ def recoveries_used(
     """
     added_pct = kilograms @ outcome.added_per_kg
     burnt_pct = outcome.burnt_pct + kilograms @ outcome.burnt_per_kg
+    by_lots = kilograms[:, None] * outcome.added_per_kg * correction.lots
     telling = added_pct > _TELLING_SD * sd_pct(outcome, 0.0 * added_pct)
     result = {}
     for e, element in enumerate(outcome.elements):
@@ -40,8 +42,12 @@ def recoveries_used(
             source = f"learnt from {station.heats} heats" if station.heats else "literature"
             parts.insert(0, (source, model.recovery - named))
         used = outcome.states[e].recovery + per_pct * (
-            outcome.states[e].offset_pct - float(burnt_pct[e]) + float(correction.pct[e])
+            outcome.states[e].offset_pct - float(burnt_pct[e]) + float(correction.bias_pct[e])
         )
+        for j, offer in enumerate(offers):
+            share = float(by_lots[j, e] / added_pct[e])
+            used += share
+            parts.append((f"lot {offer.lot} of {offer.additive}" if offer.lot else offer.additive, share))
         result[element] = RecoveryUsed(
             used=used,
             nominal=named if named is not None else model.recovery,
@@ -61,7 +67,7 @@ def _parts(
         )
         parts.append((_in_words(feature.name, value, feature.unit), slope * (value - feature.default)))
     parts.append(("measurements together", state.tree_recovery + per_pct * state.tree_offset_pct))
-    parts.append((f"last {correction.residuals[e]} heats", per_pct * float(correction.pct[e])))
+    parts.append((f"last {correction.residuals[e]} heats", per_pct * float(correction.bias_pct[e])))
     return parts
 
 

@@ -67,16 +67,16 @@ class AssumedFirst(Record, frozen=True, kw_only=True):
 
 
 class SlowState(Record, frozen=True, kw_only=True):
-    """How the residuals of the last heats (result - base prediction) become a correction.
+    """How the residuals of the last heats (result - base prediction) become a correction; see `memory`.
 
-    Weights halve every `half_life_heats`; `prior_heats` heats without any residual are added, which shrinks
-    towards 0; a residual counts no more than `clip_sd * residual_sd_pct`. `prior_heats` null switches it off.
+    The bias is as sure as `prior_heats` heats of noise that say 0, and fades by half in `half_life_heats`;
+    null switches both off. A lot's true content scatters by `lot_sd` around its certificate (a share of it).
     """
 
     residual_sd_pct: Positive
     half_life_heats: Positive = 8.0
-    prior_heats: NotNegative | None = 6.0
-    clip_sd: Positive = 3.0
+    prior_heats: Positive | None = 6.0
+    lot_sd: NotNegative = 0.006
 
 
 class OxygenBalance(Record, frozen=True, kw_only=True):

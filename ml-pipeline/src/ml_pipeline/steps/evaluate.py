@@ -14,7 +14,8 @@ import polars as pl
 from model_service.parameters import Parameters, StationModel
 from numpy.typing import NDArray
 
-from ml_pipeline.steps.outcome import Outcomes, Vector, lagged, predict, terms
+from ml_pipeline.steps.columns import Vector
+from ml_pipeline.steps.outcome import Outcomes, lagged, predict, terms
 
 MIN_HEATS = 20
 ROLLING_HEATS = 50

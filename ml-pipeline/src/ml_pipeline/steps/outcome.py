@@ -11,12 +11,13 @@ import lightgbm
 import numpy as np
 import polars as pl
 from model_service import oxygen
-from model_service.parameters import ElementModel, SlowState, StationModel
+from model_service.parameters import ElementModel, StationModel
 from numpy.typing import NDArray
 
-Vector = NDArray[np.float64]
+from ml_pipeline.steps import memory
+from ml_pipeline.steps.columns import Vector, column
+
 RECENT_HEATS = 30
-GROSS_ERROR_SD = 6.0
 
 
 class Terms(NamedTuple):
@@ -157,10 +158,21 @@ def predict(
     base = known.first_pct + gained - model.debit * known.burnt_pct - known.diluted_pct + offset
     sd = sd_pct(model, known)
     lags = lagged(heats) if lags is None else lags
-    mass, allowed = column(heats, "steel_mass_t"), station.steel_mass_t
-    residual = np.where((mass >= allowed.low) & (mass <= allowed.high), known.final_pct - base, np.nan)
-    correction = slow_correction(residual, lags, model.slow_state)
+    correction = np.zeros(heats.height)
+    if model.slow_state.prior_heats is not None:
+        residual = residual_pct(station, heats, known.final_pct - base)
+        correction = memory.correction(
+            residual, lags, memory.lots_of(station, element, heats), model.slow_state
+        )
     return Outcomes(base, base + correction, sd, known.final_pct, known.added_pct, recovery)
+
+
+def residual_pct(station: StationModel, heats: pl.DataFrame, error: Vector) -> Vector:
+    """Errors of the base prediction that the Model Service would learn from: not of heats with a mass that
+    cannot be."""
+    mass, allowed = column(heats, "steel_mass_t"), station.steel_mass_t
+    residual: Vector = np.where((mass >= allowed.low) & (mass <= allowed.high), error, np.nan)
+    return residual
 
 
 def sd_pct(model: ElementModel, known: Terms) -> Vector:
@@ -190,33 +202,6 @@ def lagged(heats: pl.DataFrame) -> NDArray[np.intp]:
     # A treatment that took no time is no past of itself.
     result[result == np.arange(heats.height)[:, None]] = -1
     return result
-
-
-def slow_correction(residual: Vector, lags: NDArray[np.intp], settings: SlowState) -> Vector:
-    """The correction that the Model Service makes of the last heats' residuals, for every heat."""
-    if settings.prior_heats is None:
-        return np.zeros(len(lags))
-    past = np.where(lags >= 0, residual[lags], np.nan)
-    sd = settings.residual_sd_pct
-    count = np.sum(~np.isnan(past), axis=1)
-    middle = np.zeros(len(lags))
-    enough = count > 2
-    middle[enough] = np.nanmedian(past[enough], axis=1)
-    used = ~np.isnan(past) & (np.abs(past - middle[:, None]) <= GROSS_ERROR_SD * sd)
-    weight = np.where(used, 0.5 ** (np.arange(lags.shape[1]) / settings.half_life_heats), 0.0)
-    total = np.sum(
-        weight * np.clip(np.nan_to_num(past), -settings.clip_sd * sd, settings.clip_sd * sd), axis=1
-    )
-    weights = settings.prior_heats + np.sum(weight, axis=1)
-    mean: Vector = np.divide(total, weights, out=np.zeros_like(total), where=weights > 0)
-    return mean
-
-
-def column(heats: pl.DataFrame, name: str) -> Vector:
-    """A column as floats; all nan where the heats don't have it."""
-    if name not in heats.columns:
-        return np.full(heats.height, np.nan)
-    return heats[name].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64)
 
 
 def measured(values: Vector) -> Vector:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 from sklearn.linear_model import Ridge
 
-from ml_pipeline.steps.outcome import Terms, Vector
+from ml_pipeline.steps.columns import Vector
+from ml_pipeline.steps.outcome import Terms
 
 HUBER = 1.345
 ROUNDS = 12

@@ -17,7 +17,8 @@ from model_service.parameters import (
 from model_service.priors import STATIONS, prior_element, prior_oxygen
 
 from ml_pipeline.steps import physics
-from ml_pipeline.steps.outcome import Vector, column, measured, terms
+from ml_pipeline.steps.columns import Vector, column
+from ml_pipeline.steps.outcome import measured, terms
 from ml_pipeline.steps.prepare import elements_of, feature_columns
 
 MIN_HEATS = 30
