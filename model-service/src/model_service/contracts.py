@@ -127,7 +127,8 @@ class Heat(Shape, frozen=True, kw_only=True, gc=False):
     features: dict[Slug, float | None] = field(default_factory=dict)
 
 
-class RecentHeat(Shape, frozen=True, kw_only=True, gc=False):
+# Equal to itself alone (eq=False), so that what is found out about one can be remembered by it.
+class RecentHeat(Shape, frozen=True, kw_only=True, gc=False, eq=False):
     """A finished treatment of the same station, for the slow state."""
 
     treatment: Treatment

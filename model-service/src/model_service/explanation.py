@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from model_service.contracts import Additive, RecoveryUsed
 from model_service.outcome import Outcome, Vector, sd_pct
 from model_service.parameters import StationModel
@@ -44,8 +46,8 @@ def recoveries_used(
         used = outcome.states[e].recovery + per_pct * (
             outcome.states[e].offset_pct - float(burnt_pct[e]) + float(correction.bias_pct[e])
         )
-        for j, offer in enumerate(offers):
-            share = float(by_lots[j, e] / added_pct[e])
+        for j in map(int, np.flatnonzero(by_lots[:, e])):
+            offer, share = offers[j], float(by_lots[j, e] / added_pct[e])
             used += share
             parts.append((f"lot {offer.lot} of {offer.additive}" if offer.lot else offer.additive, share))
         result[element] = RecoveryUsed(
@@ -65,7 +67,8 @@ def _parts(
         slope = model.recovery_slopes.get(feature.name, 0.0) + per_pct * model.offset_slopes.get(
             feature.name, 0.0
         )
-        parts.append((_in_words(feature.name, value, feature.unit), slope * (value - feature.default)))
+        if slope != 0.0:
+            parts.append((_in_words(feature.name, value, feature.unit), slope * (value - feature.default)))
     parts.append(("measurements together", state.tree_recovery + per_pct * state.tree_offset_pct))
     parts.append((f"last {correction.residuals[e]} heats", per_pct * float(correction.bias_pct[e])))
     return parts

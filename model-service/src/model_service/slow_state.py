@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from model_service.state import believed_mass_t
 
 MOST_KG_PER_T = 300.0  # more additives than that are a typing error, or another steel
 _MOST_LOT = 0.3  # share of its certificate by which a lot is believed to be off, at most
+_REMEMBERED = 1024  # heats
 MAIN_PCT = 1.0  # a lot is only judged by elements of which it holds so much, wt %
 
 
@@ -67,7 +69,7 @@ def slow_state(
         key=lambda heat: heat.completed_at,
         reverse=True,
     )
-    predicted = [_base_prediction(bundle, station, recent, elements) for recent in ordered]
+    predicted = [_base_prediction(bundle, recent) for recent in ordered]
     rows = [
         [_residual(recent.chemistry_after.get(e), base.get(e)) for e in elements]
         for recent, base in zip(ordered, predicted, strict=True)
@@ -127,19 +129,23 @@ def base_pct(outcome: Outcome, added_kg: Sequence[float]) -> Vector:
     return result
 
 
-def _base_prediction(
-    bundle: Bundle, station: StationModel, recent: RecentHeat, elements: Sequence[str]
-) -> dict[str, float]:
+def _base_prediction(bundle: Bundle, recent: RecentHeat) -> dict[str, float]:
     if recent.bundle_hash == bundle.bundle_hash and recent.base_prediction_pct is not None:
         return recent.base_prediction_pct
+    return _predicted_again(bundle, recent)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _predicted_again(bundle: Bundle, recent: RecentHeat) -> dict[str, float]:
+    """After a change of the bundle a heat stands in up to thirty requests: it is predicted again once."""
+    station = bundle.parameters.stations[recent.treatment.station]
     mass = station.steel_mass_t
     offers = offers_of(recent.additions, recent.additives)
     mass_t, added_kg = recent.heat.steel_mass_t, [addition.added_kg for addition in recent.additions]
     if offers is None or not mass.low <= mass_t <= mass.high or sum(added_kg) > MOST_KG_PER_T * mass_t:
         return {}
-    known = [element for element in known_elements(station, recent.heat) if element in elements]
-    outcome = outcome_of(station, bundle.trees, recent.heat, offers, known)
-    predicted = base_pct(outcome, added_kg)
+    known = known_elements(station, recent.heat)
+    predicted = base_pct(outcome_of(station, bundle.trees, recent.heat, offers, known), added_kg)
     return dict(zip(known, predicted.tolist(), strict=True))
 
 
