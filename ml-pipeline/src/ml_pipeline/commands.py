@@ -59,6 +59,8 @@ def _run(arguments: argparse.Namespace) -> None:
     for name in [arguments.command] if arguments.command != "run" else STEPS:
         if name == "extract":
             pipeline.run_extract(folders, _tell, arguments.version)
+        elif name == "evaluate":
+            pipeline.run_evaluate(folders, _tell, arguments.policy)
         else:
             pipeline.STEPS[name](folders, _tell)
 
@@ -103,6 +105,12 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
         if name in ("run", "extract"):
             command.add_argument(
                 "--version", type=int, help="version of the lake's table; default: the newest"
+            )
+        if name in ("run", "evaluate"):
+            command.add_argument(
+                "--policy",
+                type=Path,
+                help="what a simulator says of the model as a policy: build/bench/policy.json",
             )
         command.set_defaults(run=_run)
     command = commands.add_parser(

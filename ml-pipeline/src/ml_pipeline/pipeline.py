@@ -1,7 +1,7 @@
 """The pipeline's steps in their order, each reading and writing files in the work folder.
 
 extract.json valid.parquet refused.parquet prepared/<station>.parquet bundle/ training.json
-evaluation.json plots/ gate.json registration.json
+evaluation.json report/ gate.json registration.json
 """
 
 import shutil
@@ -25,7 +25,8 @@ from ml_pipeline.errors import GateError
 from ml_pipeline.provenance import provenance
 from ml_pipeline.requests import offers, recommendation_request
 from ml_pipeline.steps import gate as gate_step
-from ml_pipeline.steps.evaluate import ElementMetrics, Evaluation, evaluate, flat_metrics, metrics_table
+from ml_pipeline.steps import report
+from ml_pipeline.steps.evaluate import ElementMetrics, Evaluation, evaluate, flat_metrics
 from ml_pipeline.steps.extract import extract
 from ml_pipeline.steps.prepare import prepare
 from ml_pipeline.steps.train import train
@@ -120,20 +121,27 @@ def run_train(folders: Folders, tell: Tell, seed: int = SEED) -> None:
     tell(f"train: bundle {bundle_hash}")
 
 
-def run_evaluate(folders: Folders, tell: Tell) -> Evaluation:
-    """Judge the trained model on the heats that were kept back."""
+def run_evaluate(folders: Folders, tell: Tell, policy: Path | None = None) -> Evaluation:
+    """Judge the trained model on the heats that were kept back; `policy` is a simulator's verdict to show
+    beside it (rows of the policy bench)."""
     from ml_pipeline.steps.plots import plot  # matplotlib is slow to load, and only this step wants it
 
     parameters, trees = read_model(folders.work / "bundle")
     past, test = split_stations(folders.work)
-    found = evaluate(parameters, trees, past, test)
-    plots = plot(found.outcomes, found.metrics, folders.work / "plots")
+    rows = read_parquet(folders.work / "valid.parquet", "validate")
+    found = evaluate(parameters, trees, past, test, rows)
+    judged = read_json(policy, "evaluate --policy FILE") if policy else None
+    shutil.rmtree(folders.work / "report", ignore_errors=True)
+    plots = plot(found, folders.work / "report", judged)
+    (folders.work / "report" / "README.md").write_text(report.markdown(found, judged), encoding="utf-8")
+    write_json(folders.work / "report" / "report.json", report.document(found, judged))
     write_json(
         folders.work / "evaluation.json",
         {s: {e: m._asdict() for e, m in of.items()} for s, of in found.metrics.items()},
     )
-    tell(f"evaluate: on the newest {TEST_FRACTION:.0%} of the heats, wt %\n{metrics_table(found.metrics)}")
-    tell(f"evaluate: pictures in {', '.join(str(p) for p in plots)}")
+    table = report.metrics_table(found.metrics)
+    tell(f"evaluate: on the newest {TEST_FRACTION:.0%} of the heats, wt %\n{table}")
+    tell(f"evaluate: report in {folders.work / 'report'}, with {', '.join(p.name for p in plots)}")
     return found
 
 
@@ -222,7 +230,7 @@ def run_register(folders: Folders, tell: Tell) -> None:
         metrics={**metrics, **gated["figures"]},
         tags=tags,
         files=[folders.work / n for n in ("evaluation.json", "training.json", "gate.json", "extract.json")]
-        + sorted((folders.work / "plots").glob("*.png")),
+        + sorted((folders.work / "report").iterdir()),
     )
     again = " (the champion already is this very bundle)" if found.was_champion else ""
     write_json(
