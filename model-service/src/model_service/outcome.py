@@ -123,6 +123,13 @@ def aim_pct(window: Window | None) -> float | None:
     return window.min
 
 
+def middle_pct(window: Window | None) -> float | None:
+    """Return the middle of the window; where one limit is missing, its aim or its minimum."""
+    if window is None or window.min is None or window.max is None:
+        return aim_pct(window)
+    return (window.min + window.max) / 2
+
+
 class _ByOxygen(NamedTuple):
     """What oxygen takes of each element, wt %: constant_pct + own_share x added + others_share @ added
     of the `binders`; `sd_pct` is what is not known of it."""
@@ -160,9 +167,12 @@ def _by_oxygen(
 
 
 def _needed_pct(heat: Heat, elements: Sequence[str]) -> NDArray[np.float64]:
-    """What additions must bring, aim less first analysis (0 where not measured), wt %, (1, e)."""
-    aims = [(aim_pct(heat.windows.get(e)), measured_pct(heat.chemistry.get(e)) or 0.0) for e in elements]
-    return np.array([[0.0 if aim is None else max(aim - first, 0.0) for aim, first in aims]])
+    """What additions must bring into the middle of each window, wt %, (1, e); 0 taken where not measured."""
+    middles = [middle_pct(heat.windows.get(e)) for e in elements]
+    firsts = [measured_pct(heat.chemistry.get(e)) or 0.0 for e in elements]
+    return np.array(
+        [[0.0 if m is None else max(m - first, 0.0) for m, first in zip(middles, firsts, strict=True)]]
+    )
 
 
 def _reference_pct(window: Window | None, first_pct: float) -> float:

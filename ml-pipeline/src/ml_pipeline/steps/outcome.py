@@ -89,8 +89,7 @@ def _by_oxygen(
         return nothing, nothing, nothing, nothing
     binders = oxygen.elements_of(station.oxygen)
     needed = [
-        np.maximum(column(heats, f"aim.{e}") - np.nan_to_num(column(heats, f"first.{e}")), 0.0)
-        for e in binders
+        np.maximum(_middle_pct(heats, e) - np.nan_to_num(column(heats, f"first.{e}")), 0.0) for e in binders
     ]
     seen = {feature.name: (feature.low, feature.high) for feature in station.features}
     readings = oxygen.Readings(
@@ -105,6 +104,12 @@ def _by_oxygen(
         if p != own:
             burnt = burnt + lost.share[:, own, p] * added[:, p]
     return burnt, lost.share[:, own, own], lost.usual_pct[:, own], really.usual_pct[:, own]
+
+
+def _middle_pct(heats: pl.DataFrame, element: str) -> Vector:
+    """As `model_service.outcome.middle_pct`."""
+    middle = (column(heats, f"low.{element}") + column(heats, f"high.{element}")) / 2
+    return np.where(np.isnan(middle), column(heats, f"aim.{element}"), middle)
 
 
 def feature_matrix(station: StationModel, heats: pl.DataFrame) -> NDArray[np.float64]:

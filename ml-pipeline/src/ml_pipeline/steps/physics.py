@@ -32,6 +32,10 @@ SLOPE_PRIOR_SD = 0.3
 say so."""
 DEBIT_PRIOR_SD = 0.3
 """Of the share of the oxygen balance's loss that an element has."""
+MOST_HEATS = 500.0
+"""Heats share lots, crews and whatever the equations leave out: beyond so many, their weight against the
+prior no longer grows. Where additions vary, as many tell all; where they say little, the literature keeps a
+say."""
 PRIOR_VARIANCE_HEATS = 30.0
 GROSS_SD = 6.0
 MOST_DEBIT = 2.0
@@ -105,7 +109,7 @@ def fit(
         residual = increment - design @ theta
         scaled = np.abs(residual) / np.sqrt(variance)
         huber = np.where(scaled <= HUBER, 1.0, HUBER / np.maximum(scaled, HUBER))
-        weight = huber / variance
+        weight = huber / variance * min(1.0, MOST_HEATS / len(added))
         ridge = Ridge(alpha=1.0, fit_intercept=False, solver="cholesky")
         ridge.fit(design * spread, increment - design @ mean, sample_weight=weight)
         theta = mean + spread * ridge.coef_

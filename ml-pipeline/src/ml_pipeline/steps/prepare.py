@@ -93,14 +93,14 @@ def _widen(heats: pl.DataFrame) -> pl.DataFrame:
         if c in KEPT
         or c == "metallic_kg"
         or c.startswith(
-            ("f.", "first.", "aim.", "added_kg.", "lots.")
+            ("f.", "first.", "aim.", "low.", "high.", "added_kg.", "lots.")
         )  # of any element that shares the oxygen
         or any(c == f"{p}{e}" for e in elements for p in _PREFIXES)
     ]
     return wide.select(kept)
 
 
-_PREFIXES = ("first_sd.", "final.", "reference.", "low.", "high.")
+_PREFIXES = ("first_sd.", "final.", "reference.")
 
 
 def _aim() -> pl.Expr:
