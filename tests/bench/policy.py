@@ -26,7 +26,7 @@ from bench.policy_figures import ALL_KNOWING, HANDBOOK, INFORMED, OURS, SAME, ST
 
 FOLDER = ROOT / "build" / "bench" / "policy"
 CONFIDENCE = 0.995
-FRONTIER = (0.9, 0.95, 0.98, 0.99, 0.998)
+FRONTIER = (0.9, 0.95, 0.98, 0.99, 0.995, 0.998)
 SKIP, LOT_AFTER = 32, 32
 CONTROLLED = ("C", "Si", "Mn", "Cr", "V", "Mo", "Al")
 
@@ -64,6 +64,7 @@ def measure() -> Figures:
         **_money(size, done, plants),
         **_over_sets(done, sets),
         **_lot(done, plants[0]),
+        **_frontiers(done),
         **_knowledge(done),
     }
 
@@ -161,6 +162,17 @@ def _lot(done: dict[str, Done], plant: Plant) -> Figures:
         )
         found[f"{station}, bad lot: against the same heats without it"] = (of["same heats"], "points")
         found[f"{station}, bad lot: replays"] = (of["replays"], "replays")
+    return found
+
+
+def _frontiers(done: dict[str, Done]) -> Figures:
+    """For a plot of cost against in-window rate: over confidences, over aims, and single policies."""
+    found: Figures = {}
+    for station in STATIONS:
+        points = figures.frontier({c: done[f"confidence {c} {station}"] for c in FRONTIER})
+        for (policy, at), (cost, rate) in points.items():
+            found[f"{station}: frontier, {policy} at {at}, cost"] = ([cost], "EUR/t")
+            found[f"{station}: frontier, {policy} at {at}, rate"] = ([rate], "%")
     return found
 
 

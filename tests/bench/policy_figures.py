@@ -1,6 +1,6 @@
 """Figures of closed loops: money, in-window rates, where a saving comes from, effects, errors, a bad lot."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -15,6 +15,7 @@ INFORMED, SAME, ALL_KNOWING = "informed", "informed at the same confidence", "al
 THEIR_AIM_OUR_KNOWLEDGE = "handbook's aim/recommender's knowledge"
 OUR_AIM_THEIR_KNOWLEDGE = "recommender's aim/handbook's knowledge"
 OUR_AIM_OUR_KNOWLEDGE = "recommender's aim/recommender's knowledge"
+AT_AIM = "handbook at 0"
 KEYS = ["run", "line", "heat_no"]
 FIRST_AFFECTED, LAST_AFFECTED = 12, 31
 ROLLING_HEATS, LEAST_ROLLING, LEAST_HEATS = 50, 10, 50
@@ -69,10 +70,10 @@ def parts(heats: pl.DataFrame) -> dict[str, list[float]]:
 
     Between the two stand policies that choose alloys as the handbook does, and differ in where they aim (the
     handbook's best aim, or where the recommendation would land) and in what they know (nominal recoveries, or
-    the model's prediction). *Knowledge*: the handbook's aim, reached by the model's prediction. *Aiming*: then
-    also the recommendation's aim. *Alloys*: what is left, the cheapest alloys instead of the rule's, whole
-    bags included. In this order, because aiming at the edge without knowing where one lands does not pay: the
-    last figure shows what that alone would save.
+    the model's prediction). *Knowledge*: the handbook's aim, reached by the model's prediction. *Aiming*:
+    then also the recommendation's aim. *Alloys*: what is left, the cheapest alloys instead of the rule's,
+    whole bags included. In this order, because aiming at the edge without knowing where one lands does not
+    pay: the last figure shows what that alone would save.
     """
     corners = (HANDBOOK, THEIR_AIM_OUR_KNOWLEDGE, OUR_AIM_OUR_KNOWLEDGE, OURS, OUR_AIM_THEIR_KNOWLEDGE)
     groups = _sums(heats, *corners)
@@ -101,6 +102,24 @@ def by_grade(heats: pl.DataFrame) -> dict[str, dict[str, float]]:
         found.setdefault(grade, {})[policy] = share
         if policy == OURS:
             found[grade]["heats"] = count
+    return found
+
+
+def frontier(of_confidence: Mapping[float, Done]) -> dict[tuple[str, str], tuple[float, float]]:
+    """(policy, confidence or aim) to mean cost of additives (money per tonne) and in-window rate (%, truth),
+    on the lines that the optima played.
+    """
+    found: dict[tuple[str, str], tuple[float, float]] = {}
+    for confidence, done in of_confidence.items():
+        heats = done.heats().with_columns(cost_per_t=pl.col("cost") / pl.col("steel_mass_t"))
+        few = heats.filter(
+            pl.col("line").is_in(heats.filter(pl.col("policy") == SAME)["line"].unique().implode())
+        )
+        means = few.group_by("policy").agg(pl.col("cost_per_t").mean(), pl.col("in_window").mean() * 100)
+        of = {policy: (cost, rate) for policy, cost, rate in means.rows()}
+        found |= {(OURS, f"{confidence:g}"): of[OURS], (INFORMED, f"{confidence:g}"): of[SAME]}
+        aims = {name.rsplit(" ", 1)[1]: point for name, point in of.items() if name.startswith(AT_AIM)}
+        found |= {("handbook", aim): point for aim, point in aims.items()}
     return found
 
 

@@ -59,8 +59,8 @@ KNOWLEDGE_ROUNDS, MOST_LESS_PCT, LEAST_SOURCE_PCT = 4, 0.05, 5.0
 
 class Loop(NamedTuple):
     """What is played. The first `skip` heats of each line are played and not judged: a plant has a past. The
-    optima, which take long, play the first `optimum_lines` lines. `confidence` goes into every request (None:
-    the recommender's own default) and is the informed optimum's.
+    optima, which take long, play the first `optimum_lines` lines, and so does the handbook over its aims.
+    `confidence` goes into every request (None: the recommender's own default) and is the informed optimum's.
     """
 
     scene: scenes.Scene
@@ -338,7 +338,8 @@ def _tables(
         outcome = part.outcome if name == RECOMMENDER else do(plant, figures, part.cases, kg)
         yield "heats", heats_table(plant, part.cases, name, outcome, loop.miss_price)
     few = part_of(part.cases, part.cases.observed.line < loop.first_line + loop.optimum_lines)
-    for name, policy in optima(loop).items() if len(few) else ():
+    over_aims = {f"{reference.HANDBOOK} at {aim:g}": reference.handbook_rule(aim) for aim in frontier.AIMS}
+    for name, policy in {**optima(loop), **over_aims}.items() if len(few) else ():
         outcome = do(plant, figures, few, policy(plant, figures, few))
         yield "heats", heats_table(plant, few, name, outcome, loop.miss_price)
 
