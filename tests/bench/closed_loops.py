@@ -29,6 +29,10 @@ class Plant(NamedTuple):
     def options(self) -> list[str]:
         return ["--seed", str(self.seed), "--parameter-set", str(self.parameter_set)]
 
+    @property
+    def name(self) -> str:
+        return f"plant-{self.parameter_set}-seed-{self.seed}"
+
 
 class Loop(NamedTuple):
     """One closed loop; `more` are further options of `plant-simulator closed-loop`."""
@@ -82,20 +86,15 @@ class Bench:
         sys.stdout.flush()
 
     def _train(self, plant: Plant, heats: int) -> Path:
-        place = self.folder / f"plant-{plant.parameter_set}-seed-{plant.seed}"
-        pipeline = str(ROOT / "ml-pipeline" / ".venv" / "bin" / "ml-pipeline")
-        folders = [
-            *("--lake", str(place / "lake"), "--work", str(place / "work")),
-            *("--artifacts", str(place / "artifacts"), "--models", str(place / "models")),
-        ]
+        place = self.folder / plant.name
         for station in STATIONS:
             past = str(place / f"history-{station}")
             what = ["--heats", str(heats), "--station", station, "--output", past]
             _run([_simulator(), "history", *plant.options, *what])
             lake = ["--lake", str(place / "lake"), "--plant-id", "bench"]
-            _run([pipeline, "import", "--mapping", f"{past}/mapping.yaml", "--input", past, *lake])
+            _run([_pipeline(), "import", "--mapping", f"{past}/mapping.yaml", "--input", past, *lake])
         for step in STEPS:
-            _run([pipeline, step, *folders])
+            _run([_pipeline(), step, *_folders(place)])
         self.tell(f"trained on {heats} heats a station of plant {plant.parameter_set}, seed {plant.seed}")
         return place / "work" / "bundle"
 
@@ -120,6 +119,22 @@ class Bench:
         done = Done(output, json.loads((output / "summary.json").read_text(encoding="utf-8")))
         self.tell(f"played {loop.name}: {done.summary['heats']} heats judged")
         return done
+
+
+def evaluate(bench: Bench, plant: Plant, policy: Path) -> Path:
+    """The pipeline's report of a trained plant, with a policy's verdict; the folder it is in."""
+    place = bench.folder / plant.name
+    _run([_pipeline(), "evaluate", "--policy", str(policy), *_folders(place)])
+    return place / "work" / "report"
+
+
+def _pipeline() -> str:
+    return str(ROOT / "ml-pipeline" / ".venv" / "bin" / "ml-pipeline")
+
+
+def _folders(place: Path) -> list[str]:
+    names = ("lake", "work", "artifacts", "models")
+    return [text for name in names for text in (f"--{name}", str(place / name))]
 
 
 def _simulator() -> str:
