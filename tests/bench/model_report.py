@@ -15,10 +15,10 @@ OUTPUT = ROOT / "docs" / "model"
 VERDICT = run.OUTPUT / "policy.json"
 HEADING = """# The model, judged on the simulated plant
 
-Made by `make report`, from the last `make bench ONLY=policy`; no number in here is written by hand. The plant
-is simulated: its equations and figures are in [`docs/plant`](../plant/README.md). The model of parts 1 to 3 is
-trained on what the simulated steelmaker made by himself on one line (seed {seed}); the newest fifth of that is
-kept back and judged. Part 4 plays other lines.
+Made by `make report`, from the last `make bench ONLY=policy`; no number in here is written by hand. The
+plant is simulated: its equations and figures are in [`docs/plant`](../plant/README.md). The model of parts 1
+to 3 is trained on what the simulated steelmaker made by himself on one line (seed {seed}); the newest fifth
+of that is kept back and judged. Part 4 plays other lines.
 """
 
 
