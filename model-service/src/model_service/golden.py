@@ -48,7 +48,7 @@ def _compare(expected: Any, found: Any, where: str, tolerance: float) -> Iterato
         for i, (one, other) in enumerate(zip(expected, found, strict=True)):
             yield from _compare(one, other, f"{where}[{i}]", tolerance)
     elif _is_number(expected) and _is_number(found):
-        if not abs(expected - found) <= tolerance:
+        if not abs(expected - found) <= tolerance * max(1.0, abs(expected)):
             yield f"{where}: expected {expected!r}, found {found!r}"
     elif expected != found:
         yield f"{where}: expected {expected!r:.80}, found {found!r:.80}"

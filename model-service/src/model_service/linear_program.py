@@ -174,11 +174,15 @@ def _limit_rows(problem: Problem, columns: int, low: Indices, high: Indices) -> 
 
 def _first_guess(problem: Problem) -> Vector:
     """Guess what is added of each element: what lifts it to its lower limit with its margin, or nothing."""
-    gain = np.divide(
-        problem.slope, problem.added_per_kg, out=np.zeros_like(problem.slope), where=problem.added_per_kg > 0
-    )
-    recovery = np.maximum(gain.max(axis=0, initial=0.0), 0.2)
-    added = np.zeros(len(recovery))
+    additives, elements = problem.slope.shape
+    if not additives:
+        return np.zeros(elements)
+    ways = np.full_like(problem.slope, np.inf)
+    np.divide(problem.price[:, None], problem.slope, out=ways, where=problem.slope > 0)
+    cheapest = ways.argmin(axis=0), np.arange(elements)
+    gain, added_per_kg = problem.slope[cheapest], problem.added_per_kg[cheapest]
+    recovery = np.clip(gain / np.maximum(added_per_kg, 1e-12), 0.2, 1.5)
+    added = np.zeros(elements)
     for _ in range(3):
         margin = required_margin_pct(problem, added)
         added = np.maximum(problem.low_pct + margin - problem.constant_pct, 0.0) / recovery
