@@ -4,7 +4,7 @@ COMPONENTS := ml-pipeline backend monitoring model-service infra/plant-simulator
 RUNNER := $(MAKE) --no-print-directory -C infra/local
 
 .DEFAULT_GOAL := help
-.PHONY: help check test verify demo bench load lock clean $(COMPONENTS) tests
+.PHONY: help check test verify demo bench report load lock clean $(COMPONENTS) tests
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z][a-zA-Z_-]*:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ $(COMPONENTS) tests:
 
 bench:  ## measure against the bars: all, or ONLY=simulator; tables here, rows in build/bench
 	@$(MAKE) --no-print-directory -C tests bench ONLY="$(ONLY)"
+
+report:  ## docs/model again: the model and its policy on the simulated plant, from the last policy bench
+	@$(MAKE) --no-print-directory -C tests report
 
 load:  ## Locust against a running demo for 30 s: whole heats, and the model service directly
 	@$(MAKE) --no-print-directory -C tests load

@@ -85,7 +85,7 @@ def test_model_is_judged_better_than_a_fixed_recovery_where_state_matters(releas
     assert manganese["mae_pct"] < manganese["mae_handbook_pct"]
     assert 0.8 <= manganese["coverage_90"] <= 0.98
     assert abs(manganese["slope"]) < 0.2
-    assert (released.work / "plots" / "tapping.png").stat().st_size > 10_000
+    assert (released.work / "report" / "tapping.png").stat().st_size > 10_000
 
 
 def test_same_bundle_again_registers_nothing_new(plant: Plant, released: Folders, tmp_path: Path) -> None:

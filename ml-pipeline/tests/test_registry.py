@@ -50,8 +50,8 @@ def test_run_records_data_code_environment_pictures_and_card(released: Folders) 
     assert dataset.name == "heats@v1"
     assert taken["data_sha256"].startswith(dataset.digest)
     files = {a.path for a in client.list_artifacts(found.run_id)}
-    assert {"recipe.json", "environment.json", "model-card.md", "profile.json", "plots", "report"} <= files
-    pictures = {a.path.partition("/")[2] for a in client.list_artifacts(found.run_id, "report")}
+    assert {"recipe.json", "environment.json", "model-card.md", "profile.json", "card", "report"} <= files
+    pictures = {a.path.partition("/")[2] for a in client.list_artifacts(found.run_id, "card")}
     assert {f"tapping-{s}.png" for s in ("error", "calibration", "slopes", "importance")} <= pictures
     recipe = json.loads((released.work / "recipe.json").read_text())
     assert set(recipe["holdout"]) == {"tapping"}

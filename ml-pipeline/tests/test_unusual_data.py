@@ -7,6 +7,8 @@ import extracts
 import polars as pl
 import pytest
 from conftest import Plant, make_folders
+from deltalake import DeltaTable, Field
+from deltalake.schema import PrimitiveType
 
 from ml_pipeline import lake, pipeline
 from ml_pipeline.errors import ExtractError

@@ -1,10 +1,12 @@
 """A bundle on disk: written the same, loaded only when everything agrees."""
 
+import hashlib
 import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from making import alloyed, grown_parameters
@@ -91,17 +93,30 @@ def _edit(name: str, old: str, new: str) -> Callable[[Path], None]:
     return edit
 
 
-def _rewrite_golden(folder: Path) -> None:
-    """Change a golden answer and forge its checksum: only the replay can tell."""
-    import hashlib
+def _rewrite_golden(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    """Change the first golden answer and forge its checksum: only the replay can tell."""
 
-    _edit("golden.json", '"status": "recommended"', '"status": "abstained"')(folder)
-    body = (folder / "golden.json").read_bytes()
-    manifest = json.loads((folder / "manifest.json").read_bytes())
-    for file in manifest["files"]:
-        if file["path"] == "golden.json":
-            file.update(sha256=hashlib.sha256(body).hexdigest(), bytes=len(body))
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    def rewrite(folder: Path) -> None:
+        golden = json.loads((folder / "golden.json").read_bytes())
+        change(golden["rows"][0]["response"])
+        body = json.dumps(golden).encode()
+        (folder / "golden.json").write_bytes(body)
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+        for file in manifest["files"]:
+            if file["path"] == "golden.json":
+                file.update(sha256=hashlib.sha256(body).hexdigest(), bytes=len(body))
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+
+    return rewrite
+
+
+def _more(factor: float, *path: str | int) -> Callable[[dict[str, Any]], None]:
+    def change(answer: Any) -> None:
+        for step in path[:-1]:
+            answer = answer[step]
+        answer[path[-1]] *= factor
+
+    return change
 
 
 @pytest.mark.parametrize(
@@ -115,7 +130,14 @@ def _rewrite_golden(folder: Path) -> None:
         (_edit("manifest.json", "steel-additive-bundle/v1", "other/v9"), r"\$\.format"),
         (_edit("manifest.json", '"trees/tapping.Mn', '"../tapping.Mn'), r"\$\.files\[2\]\.path"),
         (lambda folder: _release(folder, "0" * 64), "is another bundle"),
-        (_rewrite_golden, r"is not reproduced.*\$\.rows\[0\]\.response\.status"),
+        (
+            _rewrite_golden(lambda answer: answer.update(status="abstained")),
+            r"is not reproduced.*\$\.rows\[0\]\.response\.status",
+        ),
+        (_rewrite_golden(_more(1.00001, "additions", 0, "added_kg")), r"additions\[0\]\.added_kg"),
+        (_rewrite_golden(_more(1.00001, "elements", "Mn", "predicted_pct")), r"elements\.Mn\.predicted_pct"),
+        (_rewrite_golden(_more(1.00001, "cost", "amount")), r"cost\.amount"),
+        (_rewrite_golden(lambda answer: answer["additions"].pop()), r"additions: expected"),
     ],
 )
 def test_a_damaged_bundle_is_refused(bundle_folder: Path, damage: Callable[[Path], None], said: str) -> None:
@@ -123,6 +145,22 @@ def test_a_damaged_bundle_is_refused(bundle_folder: Path, damage: Callable[[Path
 
     with pytest.raises(BundleRefused, match=said):
         load_bundle(bundle_folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda answer: answer["limits"].clear(),
+        lambda answer: answer["recoveries"]["Mn"]["reasons"].clear(),
+        lambda answer: answer["elements"]["Mn"].pop("slope_pct_per_kg"),
+    ],
+)
+def test_other_duals_other_words_and_more_to_say_are_no_other_answer(
+    bundle_folder: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    _rewrite_golden(change)(bundle_folder)
+
+    assert load_bundle(bundle_folder).parameters.stations
 
 
 def test_a_folder_that_holds_a_bundle_is_not_overwritten(bundle_folder: Path) -> None:

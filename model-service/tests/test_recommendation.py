@@ -193,7 +193,7 @@ def test_a_heat_that_cannot_reach_its_grade_gets_the_nearest_answer_and_what_sto
 
     assert _kilograms(answer)["SiMn"] == 400.0
     unreached = {limit.limit: limit for limit in answer.unreached}
-    assert unreached["Mn.min"].stopped_by == ["SiMn.stock_kg"]
+    assert "SiMn.stock_kg" in unreached["Mn.min"].stopped_by
     assert unreached["Mn.min"].short_by == pytest.approx(0.7 - answer.elements["Mn"].predicted_pct, abs=0.06)
 
 
@@ -259,9 +259,9 @@ def test_recoveries_say_why_they_differ(bundle: Bundle) -> None:
     recovery = recommend(bundle, with_heat(request, oxygen_ppm=1500.0)).recoveries["Mn"]
 
     assert recovery.nominal == 0.9
-    said = {reason.split(":")[0]: float(reason.split(":")[1]) for reason in recovery.reasons}
-    assert said.keys() >= {"oxygen 1500 ppm", "last 8 heats"}
-    assert said["oxygen 1500 ppm"] < 0 < said["last 8 heats"]
+    said = {reason.rsplit(":", 1)[0]: float(reason.rsplit(":", 1)[1]) for reason in recovery.reasons}
+    oxygen = next(what for what in said if what.startswith("oxygen to bind"))
+    assert said[oxygen] < 0 < said["last 8 heats"]
     assert recovery.used == pytest.approx(0.9 + sum(said.values()), abs=0.003)
 
 

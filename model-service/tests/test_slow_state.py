@@ -4,8 +4,9 @@ import pytest
 from making import asked, recent_heats
 from msgspec.structs import replace
 
-from model_service.contracts import Addition, PredictionRequest, RecentHeat
-from model_service.model import Bundle
+from model_service.contracts import Addition, ElementEstimate, PredictionRequest, RecentHeat
+from model_service.model import Bundle, make_bundle
+from model_service.parameters import SlowState
 from model_service.prediction import predict
 
 MEASURED = {"Mn": 0.80, "Si": 0.20}
@@ -99,3 +100,78 @@ def test_heats_of_no_use_are_left_out_and_told(bundle: Bundle) -> None:
     assert [w.text for w in answer.warnings] == [
         "3 recent heats are of another station, or lack an assay or a possible mass"
     ]
+
+
+def _with_lot(
+    lot: str, count: int, mn_pct: float, kg: float = 1345.0, first_hour: int = 0
+) -> list[RecentHeat]:
+    """Finished heats that got their silicon-manganese from `lot`."""
+    request = asked()
+    offers = [replace(a, lot=lot) if a.additive == "SiMn" else a for a in request.additives]
+    return [
+        replace(heat, completed_at=f"2026-01-{first_hour + 1:02d}T{i:02d}:00:00Z")
+        for i, heat in enumerate(
+            recent_heats(
+                request,
+                count,
+                {"Mn": mn_pct},
+                additives=offers,
+                additions=[Addition(additive="SiMn", lot=lot, added_kg=kg)],
+            )
+        )
+    ]
+
+
+def _as_trained(bundle: Bundle) -> Bundle:
+    """With the noise that is left after training, and a station that hardly wanders."""
+    station = bundle.parameters.stations["tapping"]
+    slow = SlowState(residual_sd_pct=0.012, prior_heats=20.0, lot_sd=0.006)
+    elements = {**station.elements, "Mn": replace(station.elements["Mn"], slow_state=slow)}
+    stations = {"tapping": replace(station, elements=elements)}
+    return make_bundle(replace(bundle.parameters, stations=stations), bundle.trees.texts)
+
+
+def _estimate(bundle: Bundle, lot: str, recent: list[RecentHeat]) -> ElementEstimate:
+    request = asked()
+    offers = [replace(a, lot=lot) if a.additive == "SiMn" else a for a in request.additives]
+    additions = [Addition(additive="SiMn", lot=lot, added_kg=1345.0)]
+    answer = predict(
+        bundle,
+        PredictionRequest(heat=request.heat, additives=offers, additions=additions, recent_heats=recent),
+    )
+    return answer.elements["Mn"]
+
+
+def test_a_lot_that_holds_less_than_certified_is_named_and_moves_its_own_slope(bundle: Bundle) -> None:
+    bundle = _as_trained(bundle)
+    base = _estimate(bundle, "good", []).base_pct
+    recent = _with_lot("good", 15, base) + _with_lot("bad", 12, base - 0.04 * 0.74, first_hour=1)
+
+    bad, good = _estimate(bundle, "bad", recent), _estimate(bundle, "good", recent)
+
+    assert [(lot.additive, lot.lot) for lot in bad.lots] == [("SiMn", "bad")]
+    assert bad.lots[0].content_change < -0.01
+    assert bad.slope_pct_per_kg["SiMn"] < 0.99 * good.slope_pct_per_kg["SiMn"]
+    assert bad.correction_pct < -0.6 * 0.04 * 0.74
+    assert good.correction_pct > 0.5 * bad.correction_pct
+    assert bad.base_pct == good.base_pct == base
+
+
+def test_a_jump_is_followed_within_a_few_heats(bundle: Bundle) -> None:
+    base, _, _ = _manganese(bundle, [])
+    steady = recent_heats(asked(), 25, {"Mn": base})
+    jumped = [replace(heat, chemistry_after={"Mn": base - 0.08}) for heat in steady[-4:]]
+
+    correction = _manganese(bundle, steady[:-4] + jumped)[1]
+
+    assert -0.08 < correction < -0.05
+
+
+def test_heats_with_another_result_twice_are_not_taken_for_typing_errors(bundle: Bundle) -> None:
+    base, _, _ = _manganese(bundle, [])
+    steady = recent_heats(asked(), 25, {"Mn": base})
+    once = [*steady[:-1], replace(steady[-1], chemistry_after={"Mn": base - 0.25})]
+    thrice = steady[:-3] + [replace(heat, chemistry_after={"Mn": base - 0.25}) for heat in steady[-3:]]
+
+    assert abs(_manganese(bundle, once)[1]) < 0.005
+    assert _manganese(bundle, thrice)[1] < -0.08

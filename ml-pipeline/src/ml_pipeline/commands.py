@@ -20,7 +20,7 @@ STEPS = (
     "train",
     "evaluate",
     "gate",
-    "report",
+    "card",
     "register",
     "package",
 )
@@ -155,6 +155,7 @@ def _folders(arguments: argparse.Namespace, settings: Settings) -> Folders:
         who=settings.who,
         trial=settings.trial,
         promote=given.get("promote", False),
+        policy=given.get("policy"),
         image=settings.image,
         image_name=settings.image_name,
         base_image=settings.base_image,
@@ -207,6 +208,12 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
             )
             made.add_argument("--since", metavar="INSTANT", help="only heats complete from then, UTC")
             made.add_argument("--until", metavar="INSTANT", help="only heats complete before then, UTC")
+        if name in ("run", "evaluate"):
+            made.add_argument(
+                "--policy",
+                type=Path,
+                help="what a simulator says of the model as a policy: build/bench/policy.json",
+            )
         if name in ("run", "train"):
             made.add_argument("--seed", type=int, default=SEED)
         if name in ("run", "package"):

@@ -1,6 +1,6 @@
 """Is the trained bundle good enough? What evaluation, gate and report read and write in the work folder.
 
-evaluation.json plots/ | gate.json | report/ profile.json model-card.md
+evaluation.json report/ | gate.json | card/ profile.json model-card.md
 """
 
 import shutil
@@ -18,9 +18,10 @@ from model_service.priors import prior_parameters
 
 from ml_pipeline import lake, registry
 from ml_pipeline.errors import GateError, PipelineError
-from ml_pipeline.steps import limits
-from ml_pipeline.steps.evaluate import Evaluation, evaluate, metrics_table
+from ml_pipeline.steps import limits, report
+from ml_pipeline.steps.evaluate import Evaluation, evaluate
 from ml_pipeline.steps.gate import Model, Verdict, judge, wanted
+from ml_pipeline.steps.split import KEY
 from ml_pipeline.work import (
     TEST_FRACTION,
     Folders,
@@ -41,16 +42,29 @@ def run_evaluate(folders: Folders, tell: Tell) -> Evaluation:
 
     parameters, trees = read_model(folders.work / "bundle")
     past, test = split_stations(folders.work)
-    found = evaluate(parameters, trees, past, test)
-    shutil.rmtree(folders.work / "plots", ignore_errors=True)
-    plots = plot(found.outcomes, found.metrics, folders.work / "plots")
+    found = evaluate(parameters, trees, past, test, _rows_of(folders, test))
+    policy = folders.options.policy
+    judged = read_json(policy, "evaluate --policy FILE") if policy else None
+    folder = folders.work / "report"
+    shutil.rmtree(folder, ignore_errors=True)
+    plots = plot(found, folder, judged)
+    (folder / "README.md").write_text(report.markdown(found, judged), encoding="utf-8")
+    write_json(folder / "report.json", report.document(found, judged))
     write_json(
         folders.work / "evaluation.json",
         {s: {e: m._asdict() for e, m in of.items()} for s, of in found.metrics.items()},
     )
-    tell(f"evaluate: on the newest {TEST_FRACTION:.0%} of the heats, wt %\n{metrics_table(found.metrics)}")
-    tell(f"evaluate: pictures in {', '.join(str(p) for p in plots)}")
+    table = report.metrics_table(found.metrics)
+    tell(f"evaluate: on the newest {TEST_FRACTION:.0%} of the heats, wt %\n{table}")
+    tell(f"evaluate: report in {folder}, with {', '.join(p.name for p in plots)}")
     return found
+
+
+def _rows_of(folders: Folders, test: Stations) -> pl.DataFrame:
+    """The lake's rows of the heats to judge: what each additive brought is only there."""
+    keys = [heats.select(KEY).with_columns(station=pl.lit(name)) for name, heats in test.items()]
+    rows = pl.scan_parquet(folders.work / "valid.parquet")
+    return rows.join(pl.concat(keys).lazy(), on=[*KEY, "station"], how="semi").collect()
 
 
 def run_gate(folders: Folders, tell: Tell) -> None:
@@ -226,7 +240,7 @@ def _unseen_by(tags: dict[str, str], past: Stations, test: Stations) -> tuple[St
     return moved_past, moved_test
 
 
-def run_report(folders: Folders, tell: Tell) -> None:
+def run_card(folders: Folders, tell: Tell) -> None:
     """Draw and write down what a person wants to see before saying yes."""
     from ml_pipeline.card import model_card
     from ml_pipeline.steps.pictures import draw
@@ -238,12 +252,12 @@ def run_report(folders: Folders, tell: Tell) -> None:
     write_json(folders.work / "profile.json", mine)
     drifted = drift(_champion_profile(folders), mine)
     found = evaluate(parameters, trees, past, test)
-    report = folders.work / "report"
-    shutil.rmtree(report, ignore_errors=True)
-    pictures = draw(report, parameters, trees, past, found, drifted)
+    folder = folders.work / "card"
+    shutil.rmtree(folder, ignore_errors=True)
+    pictures = draw(folder, parameters, trees, past, found, drifted)
     card = model_card(folders.work, found.metrics, drifted)
     (folders.work / "model-card.md").write_text(card, encoding="utf-8")
-    tell(f"report: model card {folders.work / 'model-card.md'}, {len(pictures)} pictures in {report}")
+    tell(f"card: {folders.work / 'model-card.md'}, {len(pictures)} pictures in {folder}")
 
 
 def _champion_profile(folders: Folders) -> dict[str, object] | None:
@@ -255,7 +269,7 @@ def _champion_profile(folders: Folders) -> dict[str, object] | None:
         path = registry.download(
             folders.tracking_uri, f"runs:/{champion.run_id}/profile.json", folders.work / "champion"
         )
-        found: dict[str, object] = read_json(path, "report")
+        found: dict[str, object] = read_json(path, "card")
     except PipelineError:
         return None
     return found

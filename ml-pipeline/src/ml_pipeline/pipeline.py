@@ -60,6 +60,11 @@ def _seed(folders: Folders) -> dict[str, object]:
     return {"seed": folders.options.seed}
 
 
+def _policy(folders: Folders) -> dict[str, object]:
+    policy = folders.options.policy
+    return {"policy": None if policy is None else cache.content(policy)}
+
+
 def _champion(folders: Folders) -> dict[str, object]:
     champion = registry.registered(folders.tracking_uri, registry.CHAMPION)
     return {"champion": champion.bundle_hash if champion else None}
@@ -104,9 +109,10 @@ STEPS: dict[str, Step] = {
     ),
     "evaluate": Step(
         judge.run_evaluate,
-        reads=("bundle", "prepared", "split.json", "holdout"),
-        writes=("evaluation.json", "plots"),
-        code=("ml_pipeline.steps.evaluate", "ml_pipeline.steps.plots"),
+        reads=("bundle", "valid.parquet", "prepared", "split.json", "holdout"),
+        writes=("evaluation.json", "report"),
+        code=("ml_pipeline.steps.evaluate", "ml_pipeline.steps.plots", "ml_pipeline.steps.report"),
+        told=_policy,
     ),
     "gate": Step(
         judge.run_gate,
@@ -115,8 +121,8 @@ STEPS: dict[str, Step] = {
         code=("ml_pipeline.steps.gate", "ml_pipeline.steps.limits", "model_service.bundle"),
         told=_gate,
     ),
-    "report": Step(
-        judge.run_report,
+    "card": Step(
+        judge.run_card,
         reads=(
             "bundle",
             "extract.json",
@@ -126,7 +132,7 @@ STEPS: dict[str, Step] = {
             "prepared",
             "split.json",
         ),
-        writes=("profile.json", "model-card.md", "report"),
+        writes=("profile.json", "model-card.md", "card"),
         code=("ml_pipeline.card", "ml_pipeline.steps.pictures"),
         told=_champion,
     ),

@@ -70,7 +70,7 @@ def _links(folders: Folders, steps: set[str]) -> list[tuple[str, str]]:
         links.append(("run", f"mlflow ui --backend-store-uri {folders.tracking_uri}"))
     for name, path in (
         ("model card", folders.work / "model-card.md"),
-        ("pictures", folders.work / "report"),
+        ("report", folders.work / "report" / "README.md"),
         ("ledger", folders.ledger),
     ):
         if path.exists():

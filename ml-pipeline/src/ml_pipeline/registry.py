@@ -33,6 +33,8 @@ SERVED_MODEL = Path(__file__).with_name("served_model.py")
 MODEL = "steel-additives"
 EXPERIMENT = "steel-additives"
 CANDIDATE, CHALLENGER, CHAMPION = ALIASES = ("candidate", "challenger", "champion")
+FOLDERS = ("report", "card")
+"""Of files that are logged in a folder of their own."""
 HOLDOUT = "holdout."
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """What MLflow answers for a model, version or alias that is not there; anything else is a fault."""
@@ -133,7 +135,7 @@ def log_run(
             mlflow.log_metrics(dict(metrics))
             mlflow.set_tags(dict(tags))
             for file in files:
-                mlflow.log_artifact(str(file), file.parent.name if file.suffix == ".png" else None)
+                mlflow.log_artifact(str(file), file.parent.name if file.parent.name in FOLDERS else None)
             with warnings.catch_warnings(
                 record=True
             ):  # it misses type hints, see there; filters it overrides

@@ -241,8 +241,7 @@ def _logged_run(folders: Folders, record: dict[str, Any], tell: Tell) -> registr
         metrics={**record["metrics"], **gated["figures"]},
         tags=record["tags"],
         files=[work / name for name in RECORDED]
-        + sorted((work / "plots").glob("*.png"))
-        + sorted((work / "report").glob("*.png")),
+        + sorted(p for name in ("report", "card") for p in (work / name).iterdir()),
     )
     write_json(path, {**run._asdict(), "told": told, "uri": folders.tracking_uri})
     return run

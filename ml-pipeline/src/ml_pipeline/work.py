@@ -23,7 +23,7 @@ class Options(NamedTuple):
     """What a run is told. `holdout`: station to SHA-256 of its frozen rows; None: as the registry has it.
 
     `since` and `until` bound the heats by when they were complete, UTC instants. `code` is what is recorded
-    as the code, None: as it stands here.
+    as the code, None: as it stands here. `policy` is a simulator's verdict to show beside the evaluation.
     """
 
     version: int | None = None
@@ -36,6 +36,7 @@ class Options(NamedTuple):
     who: str = ""
     trial: bool = False
     promote: bool = False
+    policy: Path | None = None
     image: str = "never"
     image_name: str = "steel-additives"
     base_image: str = ""

@@ -23,7 +23,7 @@ def terms(
     added = 0.15 * np.clip(rng.normal(1, spread, n), 0, None)
     first = rng.normal(0.6, 0.05, n)
     final = first + recovery * added + offset + rng.normal(0, noise, n)
-    return Terms(first, np.zeros(n), final, added, np.zeros(n))
+    return Terms(first, np.zeros(n), final, added, *[np.zeros(n)] * 5)
 
 
 def run(known: Terms, model: ElementModel) -> Physics:
@@ -74,6 +74,21 @@ def test_level_decides_where_operators_bend_the_slope() -> None:
     first = np.full(800, 0.1)
     final = 1.32 + rng.normal(0, 0.02, 800)
     added = (1.32 - 0.1) / 0.92 * (1 + need)
-    known = Terms(first, np.zeros(800), final, added, np.zeros(800))
+    known = Terms(first, np.zeros(800), final, added, *[np.zeros(800)] * 5)
 
     assert run(known, prior("tapping")).recovery == pytest.approx(0.92, abs=0.02)
+
+
+def test_what_oxygen_takes_is_told_from_what_never_dissolves() -> None:
+    """Half of the balance's loss, in a plant whose prior has all of it."""
+    rng = np.random.default_rng(2)
+    plain = terms(2000, 0.97)
+    burnt = 0.03 * rng.lognormal(0, 0.4, 2000)
+    known = plain._replace(
+        final_pct=plain.final_pct - 0.5 * burnt, usual_burnt_pct=burnt, really_burnt_pct=burnt
+    )
+
+    fitted = run(known, prior("tapping"))
+
+    assert fitted.debit == pytest.approx(0.5, abs=0.1)
+    assert fitted.recovery == pytest.approx(0.97, abs=0.02)

@@ -1,128 +1,88 @@
-"""HTTP for the Model Service: read the body, call the core, write JSON.
+"""The service's endpoints: decode, call the core, encode. Everything is answered on one thread, one by one.
 
-Bodies are decoded by msgspec and not by FastAPI, hence plain routes; their schemas are in `openapi`.
+A heat takes about a millisecond, less than handing it to another thread and back; a batch lets single heats
+through between its rows.
 """
 
+import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from http import HTTPStatus
-from typing import Any
 
-from fastapi import FastAPI, Request, Response
-from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
-
+from model_service.asgi import Application, Handler, Limits, Reply, Route
 from model_service.bundle import model_card
-from model_service.contracts import PredictionRequest, RecommendationRequest
+from model_service.contracts import Prediction, Recommendation
 from model_service.documents import decode, encode
-from model_service.errors import BodyTooLarge, Fault, ModelServiceError
-from model_service.invocations import invoke
+from model_service.incoming import prediction_request, recommendation_request
+from model_service.invocations import requests_in
 from model_service.metrics import Metrics
 from model_service.model import Bundle
 from model_service.openapi import document
 from model_service.prediction import predict
-from model_service.problems import MEDIA_TYPE, problem, problem_of
 from model_service.recommendation import recommend
 
-MOST_BYTES = 16 * 1024 * 1024
-_TOLD_BYTES = 2000  # of a body that broke the service, in its log: the heat's ids stand in front
-_JSON = "application/json"
-_log = logging.getLogger(__name__)
-
-Handler = Callable[[bytes], Awaitable[object]]
+LIMITS = Limits(most_bytes=16 * 1024 * 1024, seconds=30.0)
+_log = logging.getLogger("model_service")
 
 
-def create_app(bundle: Bundle) -> FastAPI:
-    """Return the service around one loaded bundle."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+def create_app(bundle: Bundle, limits: Limits = LIMITS, token: str | None = None) -> Application:
+    """Return the service around one loaded bundle; with `token`, all but health and ping ask for it."""
     metrics = Metrics(bundle)
 
-    async def recommendations(body: bytes) -> object:
-        answer = recommend(bundle, decode(body, RecommendationRequest))
+    async def recommendations(body: bytes) -> Reply:
+        started = time.perf_counter()
+        answer = recommend(bundle, recommendation_request(body))
+        tell(answer, started)
+        return Reply(encode(answer))
+
+    async def predictions(body: bytes) -> Reply:
+        started = time.perf_counter()
+        answer = predict(bundle, prediction_request(body))
+        tell(answer, started)
+        return Reply(encode(answer))
+
+    async def invocations(body: bytes) -> Reply:
+        answers = []
+        for request in requests_in(decode(body, object)):
+            started = time.perf_counter()
+            answers.append(recommend(bundle, request))
+            tell(answers[-1], started)
+            await asyncio.sleep(0)  # lets others' heats through, and this request's time limit
+        return Reply(encode({"predictions": answers}))
+
+    def tell(answer: Recommendation | Prediction, started: float) -> None:
         metrics.judged(answer)
-        return answer
+        told = {
+            "treatment": answer.treatment,
+            "heat_revision": answer.heat_revision,
+            "milliseconds": round((time.perf_counter() - started) * 1000, 3),
+            "reasons": [reason.code for reason in answer.abstention_reasons],
+            "version": bundle.version,
+        }
+        _log.info(answer.status, extra={"told": told})
 
-    async def predictions(body: bytes) -> object:
-        answer = predict(bundle, decode(body, PredictionRequest))
-        metrics.judged(answer)
-        return answer
-
-    async def invocations(body: bytes) -> object:
-        # Many heats may come at once; in a thread they leave the loop to the steelmaker's single one.
-        answers = await run_in_threadpool(invoke, bundle, decode(body, object))
-        for answer in answers:
-            metrics.judged(answer)
-        return {"predictions": answers}
-
-    for path, handler in (
-        ("/v1/recommendations", recommendations),
-        ("/v1/predictions", predictions),
-        ("/invocations", invocations),
-    ):
-        app.add_route(path, _posted(path, handler, metrics), methods=["POST"])
-
-    fixed = {
-        "/v1/model": encode(model_card(bundle)),
-        "/openapi.json": encode(document()),
-        "/health/live": encode({"status": "live"}),
-        "/health/ready": encode({"status": "ready"}),
-        "/ping": b"",
+    routes = {
+        "/v1/recommendations": Route("POST", recommendations),
+        "/v1/predictions": Route("POST", predictions),
+        "/invocations": Route("POST", invocations),
+        "/v1/model": Route("GET", _constant(encode(model_card(bundle)))),
+        "/openapi.json": Route("GET", _constant(encode(document()))),
+        "/health/live": Route("GET", _constant(encode({"status": "live"})), is_open=True),
+        "/health/ready": Route("GET", _constant(encode({"status": "ready"})), is_open=True),
+        "/ping": Route("GET", _constant(b""), is_open=True),
+        "/metrics": Route("GET", _metrics(metrics)),
     }
-    for path, body in fixed.items():
-        app.add_route(path, _constant(body), methods=["GET"])
-    app.add_route("/metrics", _metrics(metrics), methods=["GET"])
-    app.add_exception_handler(HTTPException, _http_problem)
-    return app
+    return Application(routes, limits, token, metrics.answered)
 
 
-def _posted(path: str, handler: Handler, metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        started, body = time.perf_counter(), b""
-        try:
-            body = await _body(request)
-            response = Response(encode(await handler(body)), media_type=_JSON)
-        except ModelServiceError as error:
-            response = Response(problem_of(error), status_code=error.status, media_type=MEDIA_TYPE)
-        except Exception:
-            _log.exception("%s failed unexpectedly on %s", path, body[:_TOLD_BYTES])
-            content = problem(500, "Unexpected error", "The service failed; its log says why.")
-            response = Response(content, status_code=500, media_type=MEDIA_TYPE)
-        metrics.answered(path, response.status_code, time.perf_counter() - started)
-        return response
+def _constant(body: bytes) -> Handler:
+    async def handler(_: bytes) -> Reply:
+        return Reply(body)
 
-    return endpoint
+    return handler
 
 
-def _constant(body: bytes) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(_: Request) -> Response:
-        return Response(body, media_type=_JSON)
+def _metrics(metrics: Metrics) -> Handler:
+    async def handler(_: bytes) -> Reply:
+        return Reply(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    return endpoint
-
-
-def _metrics(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(_: Request) -> Response:
-        return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    return endpoint
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            fault = Fault("$", f"more than {MOST_BYTES} bytes", f"at most {MOST_BYTES} bytes")
-            raise BodyTooLarge("The body is too large", [fault])
-    return bytes(body)
-
-
-async def _http_problem(_: Request, error: Any) -> Response:
-    title = HTTPStatus(error.status_code).phrase
-    return Response(
-        problem(error.status_code, title, str(error.detail)),
-        status_code=error.status_code,
-        media_type=MEDIA_TYPE,
-        headers=error.headers,
-    )
+    return handler

@@ -44,7 +44,7 @@ def task_of(
     stretched = np.array(
         [stretch(outcome.models[e].interval_factor, station.interval_level) for e in limited]
     )
-    constant = (outcome.constant_pct + correction.pct)[limited]
+    constant = correction.constant_pct(outcome)[limited]
     variance = outcome.variance[limited] * stretched**2
     recovery_variance = outcome.recovery_variance[limited] * stretched**2
 
@@ -60,7 +60,7 @@ def task_of(
             lower_kg=np.zeros(len(offers)),
             upper_kg=np.array([_most_kg(offer, outcome.mass_t) for offer in offers], dtype=float),
             constant_pct=constant,
-            slope=outcome.slope[:, limited],
+            slope=correction.slope(outcome)[:, limited],
             added_per_kg=outcome.added_per_kg[:, limited],
             variance=variance,
             recovery_variance=recovery_variance,

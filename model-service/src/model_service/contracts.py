@@ -127,7 +127,8 @@ class Heat(Shape, frozen=True, kw_only=True, gc=False):
     features: dict[Slug, float | None] = field(default_factory=dict)
 
 
-class RecentHeat(Shape, frozen=True, kw_only=True, gc=False):
+# Equal to itself alone (eq=False), so that what is found out about one can be remembered by it.
+class RecentHeat(Shape, frozen=True, kw_only=True, gc=False, eq=False):
     """A finished treatment of the same station, for the slow state."""
 
     treatment: Treatment
@@ -187,6 +188,14 @@ class Interval(Shape, frozen=True, kw_only=True, gc=False):
     high: float
 
 
+class LotEffect(Shape, frozen=True, kw_only=True, gc=False):
+    """What the last heats say of a lot: it holds so much more or less of the element than certified."""
+
+    additive: Code
+    content_change: float
+    lot: Code | None = None
+
+
 class ElementEstimate(Shape, frozen=True, kw_only=True, gc=False):
     """One element after the additions; predicted_pct is affine in the kilograms, with the slopes given."""
 
@@ -198,6 +207,7 @@ class ElementEstimate(Shape, frozen=True, kw_only=True, gc=False):
     slope_pct_per_kg: dict[Code, float]
     window: Window | None = None
     probability_inside: Annotated[float, Meta(ge=0, le=1)] | None = None
+    lots: list[LotEffect] = field(default_factory=list)
 
 
 class Temperature(Shape, frozen=True, kw_only=True, gc=False):

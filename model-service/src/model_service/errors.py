@@ -39,6 +39,18 @@ class BodyTooLarge(ModelServiceError):
     title = "The body is too large"
 
 
+class BodyTooSlow(ModelServiceError):
+    status = 408
+    title = "The body did not come in time"
+
+
+class TimeLimitReached(ModelServiceError):
+    """A batch that asks for more than fits into one request's time."""
+
+    status = 503
+    title = "The time limit is reached"
+
+
 class BundleRefused(ModelServiceError):
     """A bundle whose files, checksums or golden rows don't agree."""
 

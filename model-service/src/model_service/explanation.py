@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from model_service.contracts import RecoveryUsed
+import numpy as np
+
+from model_service.contracts import Additive, RecoveryUsed
 from model_service.outcome import Outcome, Vector, sd_pct
 from model_service.parameters import StationModel
 from model_service.slow_state import Correction
@@ -15,7 +17,8 @@ def recoveries_used(
     station: StationModel,
     outcome: Outcome,
     correction: Correction,
-    added_pct: Vector,
+    offers: Sequence[Additive],
+    kilograms: Vector,
     nominal: dict[str, float],
 ) -> dict[str, RecoveryUsed]:
     """Return the recovery of every element that is added: the share of it that the prediction finds again.
@@ -23,6 +26,9 @@ def recoveries_used(
     Where much is added it includes offsets and slow state, as a plant's own recovery does; else it is the
     alloy's share alone.
     """
+    added_pct = kilograms @ outcome.added_per_kg
+    burnt_pct = outcome.burnt_pct + kilograms @ outcome.burnt_per_kg
+    by_lots = kilograms[:, None] * outcome.added_per_kg * correction.lots
     telling = added_pct > _TELLING_SD * sd_pct(outcome, 0.0 * added_pct)
     result = {}
     for e, element in enumerate(outcome.elements):
@@ -30,13 +36,20 @@ def recoveries_used(
             continue
         per_pct = 1.0 / float(added_pct[e]) if telling[e] else 0.0
         parts = _parts(station, outcome, correction, e, per_pct)
+        if outcome.oxygen_kg_t is not None and burnt_pct[e] > 0:
+            what = f"oxygen to bind {outcome.oxygen_kg_t:.2f} kg/t"
+            parts.insert(0, (what, -per_pct * float(burnt_pct[e])))
         model, named = outcome.models[e], nominal.get(element)
         if named is not None:
             source = f"learnt from {station.heats} heats" if station.heats else "literature"
             parts.insert(0, (source, model.recovery - named))
         used = outcome.states[e].recovery + per_pct * (
-            outcome.states[e].offset_pct + float(correction.pct[e])
+            outcome.states[e].offset_pct - float(burnt_pct[e]) + float(correction.bias_pct[e])
         )
+        for j in map(int, np.flatnonzero(by_lots[:, e])):
+            offer, share = offers[j], float(by_lots[j, e] / added_pct[e])
+            used += share
+            parts.append((f"lot {offer.lot} of {offer.additive}" if offer.lot else offer.additive, share))
         result[element] = RecoveryUsed(
             used=used,
             nominal=named if named is not None else model.recovery,
@@ -54,9 +67,10 @@ def _parts(
         slope = model.recovery_slopes.get(feature.name, 0.0) + per_pct * model.offset_slopes.get(
             feature.name, 0.0
         )
-        parts.append((_in_words(feature.name, value, feature.unit), slope * (value - feature.default)))
+        if slope != 0.0:
+            parts.append((_in_words(feature.name, value, feature.unit), slope * (value - feature.default)))
     parts.append(("measurements together", state.tree_recovery + per_pct * state.tree_offset_pct))
-    parts.append((f"last {correction.residuals[e]} heats", per_pct * float(correction.pct[e])))
+    parts.append((f"last {correction.residuals[e]} heats", per_pct * float(correction.bias_pct[e])))
     return parts
 
 

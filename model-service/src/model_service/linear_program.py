@@ -21,6 +21,7 @@ from model_service.errors import OptimiserFailed
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
+Indices = NDArray[np.intp]
 
 TOLERANCE_SD = 1e-6
 _ROUNDS = 12
@@ -98,55 +99,48 @@ def solve(problem: Problem, *, free: bool = False) -> Optimum:
     """
     additives, elements = problem.slope.shape
     money = max(float(problem.price.max(initial=0.0)), 1e-6)  # so that any currency is in scale
-    unit, price = unit_pct(problem), np.zeros(additives) if free else problem.price / money
-    short_price = shortage_price(problem) / money
-    limits = [(int(e), 1.0) for e in np.flatnonzero(np.isfinite(problem.low_pct))]
-    limits += [(int(e), -1.0) for e in np.flatnonzero(np.isfinite(problem.high_pct))]
-    columns = additives + elements + 2 * len(limits)
+    unit, short_price = unit_pct(problem), shortage_price(problem) / money
+    low, high = np.flatnonzero(np.isfinite(problem.low_pct)), np.flatnonzero(np.isfinite(problem.high_pct))
+    limited = np.concatenate((low, high))  # the element of each limit
+    slacks = additives + elements
 
+    # Columns: kilograms, margins, and two slacks for each limit, the second for what is outside the window.
+    columns = slacks + 2 * len(limited)
     cost, lower, upper = np.zeros(columns), np.zeros(columns), np.full(columns, np.inf)
-    cost[:additives], lower[:additives], upper[:additives] = price, problem.lower_kg, problem.upper_kg
-    lower[additives : additives + elements] = problem.z
-    rows, bounds = [], []
-    for i, (e, side) in enumerate(limits):
-        slack = additives + elements + 2 * i
-        row = np.zeros(columns)
-        row[:additives] = side * problem.slope[:, e] / unit[e]
-        row[additives + e] = -1.0
-        row[slack : slack + 2] = 1.0
-        cost[slack : slack + 2] = short_price, _OUTSIDE * short_price
-        upper[slack] = problem.z[e]
-        bound = problem.low_pct[e] if side > 0 else problem.high_pct[e]
-        rows.append(row)
-        bounds.append(side * (bound - problem.constant_pct[e]) / unit[e])
-    for e, added in enumerate(_first_guess(problem)):
-        row, bound = _tangent(problem, columns, e, added)
-        rows.append(row)
-        bounds.append(bound)
+    cost[:additives] = 0.0 if free else problem.price / money
+    cost[slacks::2], cost[slacks + 1 :: 2] = short_price, _OUTSIDE * short_price
+    lower[:additives], upper[:additives] = problem.lower_kg, problem.upper_kg
+    lower[additives:slacks], upper[slacks::2] = problem.z, problem.z[limited]
+    bounds = np.concatenate(
+        (
+            (problem.low_pct - problem.constant_pct)[low] / unit[low],
+            (problem.constant_pct - problem.high_pct)[high] / unit[high],
+        )
+    )
+    guessed = _tangents(problem, columns, np.arange(elements), _first_guess(problem))
+    matrix = np.concatenate((_limit_rows(problem, columns, low, high), guessed.rows))
 
     highs = _highs()
-    _pass(highs, cost, lower, upper, np.array(rows).reshape(len(rows), columns), np.array(bounds))
+    _pass(highs, cost, lower, upper, matrix, np.concatenate((bounds, guessed.bounds)))
     for _ in range(_ROUNDS):
         highs.run()
         if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             raise OptimiserFailed(f"HiGHS: {highs.modelStatusToString(highs.getModelStatus())}")
         solution = highs.getSolution()
         values = np.array(solution.col_value)
-        kilograms, margins = values[:additives], values[additives : additives + elements]
+        kilograms, margins = values[:additives], values[additives:slacks]
         added_pct = kilograms @ problem.added_per_kg
-        lacking = required_margin_pct(problem, added_pct) / unit - margins
-        if not np.any(lacking > TOLERANCE_SD):
+        lacking = required_margin_pct(problem, added_pct) / unit - margins > TOLERANCE_SD
+        if not lacking.any():
             break
-        for e in map(int, np.flatnonzero(lacking > TOLERANCE_SD)):
-            row, bound = _tangent(problem, columns, e, float(added_pct[e]))
-            index = np.flatnonzero(row).astype(np.int32)
-            highs.addRow(float(bound), highspy.kHighsInf, len(index), index, row[index])
+        where = np.flatnonzero(lacking)
+        _add(highs, *_tangents(problem, columns, where, added_pct[where]))
 
     short, dual = np.zeros((2, elements)), np.zeros((2, elements))
-    for i, (e, side) in enumerate(limits):
-        slack = additives + elements + 2 * i
-        short[int(side < 0), e] = values[slack] + values[slack + 1]
-        dual[int(side < 0), e] = max(solution.row_dual[i], 0.0)
+    shortages = values[slacks::2] + values[slacks + 1 :: 2]
+    prices = np.maximum(solution.row_dual[: len(limited)], 0.0)
+    short[0, low], short[1, high] = shortages[: len(low)], shortages[len(low) :]
+    dual[0, low], dual[1, high] = prices[: len(low)], prices[len(low) :]
     reduced = np.array(solution.col_dual[:additives])
     return Optimum(
         kilograms=np.clip(kilograms, problem.lower_kg, problem.upper_kg),
@@ -160,38 +154,58 @@ def solve(problem: Problem, *, free: bool = False) -> Optimum:
     )
 
 
-def _first_guess(problem: Problem) -> list[float]:
+class _Rows(NamedTuple):
+    """Rows over all columns, and the least that each must give."""
+
+    rows: Matrix
+    bounds: Vector
+
+
+def _limit_rows(problem: Problem, columns: int, low: Indices, high: Indices) -> Matrix:
+    """Return the rows of: prediction - margin + slacks >= lower limit, and its mirror image; in sd."""
+    additives, elements = problem.slope.shape
+    per_kg, limits = (problem.slope / unit_pct(problem)).T, len(low) + len(high)
+    rows, of = np.zeros((limits, columns)), np.arange(limits)
+    rows[: len(low), :additives], rows[len(low) :, :additives] = per_kg[low], -per_kg[high]
+    rows[of, additives + np.concatenate((low, high))] = -1.0
+    rows[of, additives + elements + 2 * of] = rows[of, additives + elements + 2 * of + 1] = 1.0
+    return rows
+
+
+def _first_guess(problem: Problem) -> Vector:
     """Guess what is added of each element: what lifts it to its lower limit with its margin, or nothing."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        gain = np.where(problem.added_per_kg > 0, problem.slope / problem.added_per_kg, 0.0)
-    recovery = np.maximum(gain.max(axis=0, initial=0.0), 0.2)
-    low = np.where(np.isfinite(problem.low_pct), problem.low_pct, -np.inf)
-    added = np.zeros(len(low))
+    additives, elements = problem.slope.shape
+    if not additives:
+        return np.zeros(elements)
+    ways = np.full_like(problem.slope, np.inf)
+    np.divide(problem.price[:, None], problem.slope, out=ways, where=problem.slope > 0)
+    cheapest = ways.argmin(axis=0), np.arange(elements)
+    gain, added_per_kg = problem.slope[cheapest], problem.added_per_kg[cheapest]
+    recovery = np.clip(gain / np.maximum(added_per_kg, 1e-12), 0.2, 1.5)
+    added = np.zeros(elements)
     for _ in range(3):
         margin = required_margin_pct(problem, added)
-        added = np.maximum(low + margin - problem.constant_pct, 0.0) / recovery
-    guess: list[float] = added.tolist()
-    return guess
+        added = np.maximum(problem.low_pct + margin - problem.constant_pct, 0.0) / recovery
+    return added
 
 
-def _tangent(problem: Problem, columns: int, e: int, added_pct: float) -> tuple[Vector, float]:
-    """Return row and lower bound of: margin >= z * (sd at added_pct + derivative * (added - added_pct))."""
-    unit = float(np.sqrt(problem.variance[e]))
-    sd = float(np.sqrt(problem.variance[e] + problem.recovery_variance[e] * added_pct**2))
-    derivative = float(problem.recovery_variance[e]) * added_pct / sd
-    z = float(problem.z[e])
+def _tangents(problem: Problem, columns: int, of: Indices, added_pct: Vector) -> _Rows:
+    """Return for elements `of`: margin >= z * (sd at added_pct + derivative * (added - added_pct)), in sd."""
+    unit, z = np.sqrt(problem.variance[of]), problem.z[of]
+    growing = problem.recovery_variance[of] * added_pct
+    sd = np.sqrt(problem.variance[of] + growing * added_pct)
+    derivative = growing / sd
     additives = problem.slope.shape[0]
-    row = np.zeros(columns)
-    row[:additives] = -z * derivative / unit * problem.added_per_kg[:, e]
-    row[additives + e] = 1.0
-    return row, z * (sd - derivative * added_pct) / unit
+    rows = np.zeros((len(of), columns))
+    rows[:, :additives] = -(z * derivative / unit)[:, None] * problem.added_per_kg[:, of].T
+    rows[np.arange(len(of)), additives + of] = 1.0
+    return _Rows(rows, z * (sd - derivative * added_pct) / unit)
 
 
 def _pass(
     highs: highspy.Highs, cost: Vector, lower: Vector, upper: Vector, matrix: Matrix, row_lower: Vector
 ) -> None:
-    row_of, index = np.nonzero(matrix)
-    start = np.searchsorted(row_of, np.arange(matrix.shape[0])).astype(np.int32)
+    start, index, values = _sparse(matrix)
     highs.passModel(
         matrix.shape[1],
         matrix.shape[0],
@@ -205,10 +219,22 @@ def _pass(
         row_lower,
         np.full(matrix.shape[0], np.inf),
         start,
-        index.astype(np.int32),
-        matrix[row_of, index],
+        index,
+        values,
         np.zeros(matrix.shape[1], dtype=np.int32),
     )
+
+
+def _add(highs: highspy.Highs, rows: Matrix, bounds: Vector) -> None:
+    start, index, values = _sparse(rows)
+    highs.addRows(len(rows), bounds, np.full(len(rows), np.inf), len(index), start, index, values)
+
+
+def _sparse(matrix: Matrix) -> tuple[NDArray[np.int32], NDArray[np.int32], Vector]:
+    """Return where each row starts, columns and values, all but zeros."""
+    row_of, index = np.nonzero(matrix)
+    start = np.searchsorted(row_of, np.arange(len(matrix)))
+    return start.astype(np.int32), index.astype(np.int32), matrix[row_of, index]
 
 
 _kept = threading.local()

@@ -57,7 +57,7 @@ class GoldenRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Golden(msgspec.Struct, frozen=True, kw_only=True):
-    """golden.json: `tolerance` is the largest absolute difference of any number."""
+    """golden.json: `tolerance` is the largest difference of a number; relative where it is above 1."""
 
     tolerance: NotNegative
     rows: Annotated[list[GoldenRow], Meta(min_length=1)]

@@ -1,5 +1,7 @@
 """What is counted, in Prometheus' words. One registry per service, so that two in one process don't mix."""
 
+from functools import cache
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from model_service.contracts import Prediction, Recommendation
@@ -14,6 +16,7 @@ class Metrics:
     def __init__(self, bundle: Bundle) -> None:
         self.registry = CollectorRegistry()
         self._version = bundle.version
+        self._of = cache(self._of_path)  # looking labels up costs more than counting
         self._requests = Counter(
             "model_service_requests",
             "Requests by path and status",
@@ -49,8 +52,10 @@ class Metrics:
         model.labels(bundle.version, bundle.bundle_hash, bundle.image_digest or "").set(1)
 
     def answered(self, path: str, status: int, seconds: float) -> None:
-        self._requests.labels(path, str(status), self._version).inc()
-        self._seconds.labels(path, self._version).observe(seconds)
+        """Count a request; `path` is empty where there is no such path."""
+        requests, observe = self._of(path, status)
+        requests.inc()
+        observe.observe(seconds)
 
     def judged(self, answer: Recommendation | Prediction) -> None:
         """Count an abstention once per reason, and a heat that cannot reach its grade."""
@@ -58,6 +63,12 @@ class Metrics:
             self._abstentions.labels(code, self._version).inc()
         if isinstance(answer, Recommendation) and answer.unreached:
             self._infeasible.labels(self._version).inc()
+
+    def _of_path(self, path: str, status: int) -> tuple[Counter, Histogram]:
+        return (
+            self._requests.labels(path, str(status), self._version),
+            self._seconds.labels(path, self._version),
+        )
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

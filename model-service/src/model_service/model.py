@@ -12,9 +12,12 @@ from model_service.trees import Trees
 UNHASHED = "0" * 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bundle:
-    """Parameters and trees, with the hash that identifies them and the release sidecar where there is one."""
+    """Parameters and trees, with the hash that identifies them and the release sidecar where there is one.
+
+    One object is equal to itself alone.
+    """
 
     parameters: Parameters
     trees: Trees

@@ -15,6 +15,20 @@ from model_service.contracts import (
 from model_service.problems import MEDIA_TYPE, Problem
 
 _JSON = "application/json"
+_SPLIT = {
+    "type": "object",
+    "required": ["dataframe_split"],
+    "properties": {
+        "dataframe_split": {
+            "type": "object",
+            "required": ["columns", "data"],
+            "properties": {
+                "columns": {"type": "array", "items": {"type": "string"}},
+                "data": {"type": "array", "items": {"type": "array"}},
+            },
+        }
+    },
+}
 _SHAPES = (RecommendationRequest, Recommendation, PredictionRequest, Prediction, ModelCard, Problem)
 
 
@@ -44,7 +58,15 @@ def document() -> dict[str, Any]:
             "/invocations": _post(
                 "invoke",
                 "Recommendations in the request shapes of MLflow and SageMaker",
-                {"anyOf": [_batch("inputs"), _batch("instances"), _ref(RecommendationRequest)]},
+                {
+                    "anyOf": [
+                        _batch("inputs"),
+                        _batch("instances"),
+                        _batch("dataframe_records"),
+                        _SPLIT,
+                        _ref(RecommendationRequest),
+                    ]
+                },
                 _batch("predictions", Recommendation),
             ),
             "/v1/model": _get("model", "The model that answers", {_JSON: {"schema": _ref(ModelCard)}}),
@@ -56,7 +78,13 @@ def document() -> dict[str, Any]:
             "/ping": _get("ping", "Health, as SageMaker asks for it", {_JSON: {}}),
             "/metrics": _get("metrics", "Prometheus metrics", {"text/plain": {"schema": {"type": "string"}}}),
         },
-        "components": {"schemas": components},
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "only where the service has one"}
+            },
+        },
+        "security": [{}, {"token": []}],
     }
 
 
@@ -90,8 +118,11 @@ def _get(name: str, summary: str, content: dict[str, Any]) -> dict[str, Any]:
 def _post(name: str, summary: str, asked: dict[str, Any], answered: dict[str, Any]) -> dict[str, Any]:
     refusals = {
         "400": "The body is not JSON",
+        "401": "A token is asked for, and no valid one came",
+        "408": "The body did not come in time",
         "413": "The body is too large",
         "422": "It breaks the contract",
+        "503": "It asks for more than fits into the time limit",
     }
     return {
         "post": {

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_service.linear_program import (
+    Matrix,
     Optimum,
     Problem,
     Vector,
@@ -56,47 +57,49 @@ def _respect_smallest(problem: Problem, optimum: Optimum, least_kg: Vector) -> O
 def _round(problem: Problem, kilograms: Vector, least_kg: Vector, increment_kg: Vector) -> Vector:
     """Round to the nearest steps, then repair: the best step or exchange of two, until none is better.
 
-    Deterministic: candidates stand in a fixed order and the first of the best is taken.
+    Deterministic: moves stand in a fixed order and the first of the best is taken.
     """
     steps = np.floor(problem.upper_kg / increment_kg + _GRAIN)
     most_kg = np.where(np.isfinite(steps), steps * increment_kg, np.inf)
     now = np.minimum(np.round(kilograms / increment_kg) * increment_kg, most_kg)
     now = np.where((now > 0) & (now < least_kg), least_kg, now)
-    if not len(now):
-        return now
+    first_kg = np.maximum(increment_kg, least_kg)
+    effects = np.column_stack((problem.price, problem.slope, problem.added_per_kg))
     price = shortage_price(problem)
-    merit = _merit(problem, now[None, :], price)[0]
     for _ in range(_MOVES):
-        candidates = _neighbours(now, least_kg, most_kg, increment_kg)
-        merits = _merit(problem, candidates, price)
-        best = int(np.argmin(merits))
-        if merits[best] >= merit - 1e-9 * max(1.0, abs(merit)):
+        up = np.where(now > 0, now + increment_kg, first_kg)
+        down = np.where(now - increment_kg >= least_kg - 1e-9, now - increment_kg, 0.0)
+        ups, downs = np.flatnonzero(up <= most_kg + 1e-9), np.flatnonzero(now > 0)
+        merits = _merits(
+            problem,
+            price,
+            now @ effects,
+            (up - now)[ups, None] * effects[ups],
+            (down - now)[downs, None] * effects[downs],
+        )
+        merits[1:, 1:][ups[:, None] == downs] = np.inf  # the same one up and down is no exchange
+        i, j = divmod(int(np.argmin(merits)), len(downs) + 1)
+        if merits[i, j] >= merits[0, 0] - 1e-9 * max(1.0, abs(merits[0, 0])):
             break
-        now, merit = candidates[best], merits[best]
+        if i:
+            now[ups[i - 1]] = up[ups[i - 1]]
+        if j:
+            now[downs[j - 1]] = down[downs[j - 1]]
     return now
 
 
-def _neighbours(now: Vector, least_kg: Vector, most_kg: Vector, increment_kg: Vector) -> NDArray[np.float64]:
-    up = np.where(now > 0, now + increment_kg, np.maximum(increment_kg, least_kg))
-    down = np.where(now - increment_kg >= least_kg - 1e-9, now - increment_kg, 0.0)
-    ups = np.flatnonzero(up <= most_kg + 1e-9)
-    downs = np.flatnonzero(now > 0)
-    count = len(ups) + len(downs) + len(ups) * len(downs)
-    candidates = np.repeat(now[None, :], max(count, 1), axis=0)
-    candidates[np.arange(len(downs)), downs] = down[downs]
-    candidates[len(downs) + np.arange(len(ups)), ups] = up[ups]
-    pairs = len(downs) + len(ups) + np.arange(len(ups) * len(downs))
-    candidates[pairs, np.repeat(ups, len(downs))] = up[np.repeat(ups, len(downs))]
-    candidates[pairs, np.tile(downs, len(ups))] = down[np.tile(downs, len(ups))]
-    return candidates
+def _merits(problem: Problem, price: float, now: Vector, ups: Matrix, downs: Matrix) -> NDArray[np.float64]:
+    """Return cost of additions and shortages for every pair of a move up and a move down.
 
-
-def _merit(problem: Problem, candidates: NDArray[np.float64], price: float) -> NDArray[np.float64]:
-    """Return cost of additions and shortages of each row of kilograms."""
-    predicted = problem.constant_pct + candidates @ problem.slope
-    margin = required_margin_pct(problem, candidates @ problem.added_per_kg)
-    unit = unit_pct(problem)
+    `now` and the rows of `ups` and `downs` are effects: cost, predicted wt %, added wt %. Row 0 of what is
+    returned takes none up, column 0 none down.
+    """
+    none = np.zeros((1, len(now)))
+    total = np.concatenate((none, ups))[:, None, :] + (now + np.concatenate((none, downs)))
+    elements = len(problem.constant_pct)
+    predicted = problem.constant_pct + total[:, :, 1 : elements + 1]
+    margin, unit = required_margin_pct(problem, total[:, :, elements + 1 :]), unit_pct(problem)
     shortage = shortage_cost(problem, (problem.low_pct + margin - predicted) / unit)
-    shortage = shortage + shortage_cost(problem, (predicted + margin - problem.high_pct) / unit)
-    merits: NDArray[np.float64] = candidates @ problem.price + price * shortage.sum(axis=1)
+    shortage += shortage_cost(problem, (predicted + margin - problem.high_pct) / unit)
+    merits: NDArray[np.float64] = total[:, :, 0] + price * shortage.sum(axis=2)
     return merits

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from model_service import oxygen
 from model_service.contracts import Additive, Analysis, Below, Heat, Window
 from model_service.features import measured_pct
 from model_service.parameters import ElementModel, StationModel
@@ -19,7 +20,9 @@ Vector = NDArray[np.float64]
 class Outcome(NamedTuple):
     """Elements are rows' names e, offers columns' names j; everything in wt % and kg.
 
-    base_pct = constant_pct + kilograms @ slope; added_pct = kilograms @ added_per_kg.
+    base_pct = constant_pct + kilograms @ slope; added_pct = kilograms @ added_per_kg. `oxygen_kg_t` is what
+    there is to bind, None where no oxygen balance is modelled; burnt_pct + kilograms @ burnt_per_kg is what
+    it takes, already in the constant and the slope.
     """
 
     elements: tuple[str, ...]
@@ -33,6 +36,9 @@ class Outcome(NamedTuple):
     added_per_kg: NDArray[np.float64]
     variance: Vector
     recovery_variance: Vector
+    oxygen_kg_t: float | None
+    burnt_pct: Vector
+    burnt_per_kg: NDArray[np.float64]
 
 
 def known_elements(station: StationModel, heat: Heat) -> list[str]:
@@ -63,7 +69,12 @@ def outcome_of(
     assay = assay.reshape(len(offers), len(elements))
     metallic = np.array([offer.metallic_yield for offer in offers], dtype=float)
     recovery = np.array([state.recovery for state in states])
+    lost = _by_oxygen(station, heat, elements, models)
     per_kg = 1.0 / (1000.0 * mass_t)
+    bound = np.array([[offer.assay.get(p, 0.0) for p in lost.binders] for offer in offers], dtype=float)
+    bound = bound.reshape(len(offers), len(lost.binders))
+    # More of an element never leaves less of it, whatever oxygen takes.
+    gain = assay * np.maximum(recovery - lost.own_share, 0.0) - bound @ lost.others_share.T
     return Outcome(
         elements=tuple(elements),
         models=models,
@@ -71,13 +82,17 @@ def outcome_of(
         row=row,
         mass_t=mass_t,
         first_pct=first,
-        constant_pct=first + np.array([state.offset_pct for state in states]),
-        slope=(assay * recovery - np.outer(metallic, reference)) * per_kg,
+        constant_pct=first + np.array([state.offset_pct for state in states]) - lost.constant_pct,
+        slope=(gain - np.outer(metallic, reference)) * per_kg,
         added_per_kg=assay * per_kg,
         variance=np.array(
             [model.noise_sd_pct**2 + sd**2 for model, (_, sd) in zip(models, firsts, strict=True)]
-        ),
+        )
+        + lost.sd_pct**2,
         recovery_variance=np.array([model.recovery_sd**2 for model in models]),
+        oxygen_kg_t=lost.oxygen_kg_t,
+        burnt_pct=lost.constant_pct,
+        burnt_per_kg=(assay * recovery - gain) * per_kg,
     )
 
 
@@ -106,6 +121,58 @@ def aim_pct(window: Window | None) -> float | None:
     if window.min is not None and window.max is not None:
         return (window.min + window.max) / 2
     return window.min
+
+
+def middle_pct(window: Window | None) -> float | None:
+    """Return the middle of the window; where one limit is missing, its aim or its minimum."""
+    if window is None or window.min is None or window.max is None:
+        return aim_pct(window)
+    return (window.min + window.max) / 2
+
+
+class _ByOxygen(NamedTuple):
+    """What oxygen takes of each element, wt %: constant_pct + own_share x added + others_share @ added
+    of the `binders`; `sd_pct` is what is not known of it."""
+
+    constant_pct: Vector
+    own_share: Vector
+    others_share: NDArray[np.float64]
+    sd_pct: Vector
+    binders: list[str]
+    oxygen_kg_t: float | None
+
+
+def _by_oxygen(
+    station: StationModel, heat: Heat, elements: Sequence[str], models: Sequence[ElementModel]
+) -> _ByOxygen:
+    zero = np.zeros(len(elements))
+    if station.oxygen is None:
+        return _ByOxygen(zero, zero, np.zeros((len(elements), 0)), zero, [], None)
+    binders = oxygen.elements_of(station.oxygen)
+    lost = oxygen.debit(
+        station.oxygen, oxygen.readings_of(heat, station.features), _needed_pct(heat, binders)
+    )
+    row = {p: i for i, p in enumerate(binders)}
+    at = [row.get(e) for e in elements]
+    factor = np.array([0.0 if i is None else m.debit for i, m in zip(at, models, strict=True)])
+    which = [i or 0 for i in at]
+    share = factor[:, None] * lost.share[0][which]
+    own = share[np.arange(len(which)), which]
+    share[np.arange(len(which)), which] = 0.0
+    spread = np.array([0.0 if i is None else m.debit_sd for i, m in zip(at, models, strict=True)])
+    usual_pct, constant_pct = lost.usual_pct[0][which], lost.constant_pct[0][which]
+    return _ByOxygen(
+        factor * constant_pct, own, share, spread * usual_pct, binders, float(lost.oxygen_kg_t[0])
+    )
+
+
+def _needed_pct(heat: Heat, elements: Sequence[str]) -> NDArray[np.float64]:
+    """What additions must bring into the middle of each window, wt %, (1, e); 0 taken where not measured."""
+    middles = [middle_pct(heat.windows.get(e)) for e in elements]
+    firsts = [measured_pct(heat.chemistry.get(e)) or 0.0 for e in elements]
+    return np.array(
+        [[0.0 if m is None else max(m - first, 0.0) for m, first in zip(middles, firsts, strict=True)]]
+    )
 
 
 def _reference_pct(window: Window | None, first_pct: float) -> float:

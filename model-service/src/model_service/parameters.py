@@ -4,9 +4,11 @@ Per station and element, with kg_j kilograms of additive j, its assay a_je (wt %
 
     final_pct = first_pct + offset
                 + sum_j kg_j * (recovery * a_je - metallic_yield_j * reference_pct) / (1000 * M)
+                - debit * (loss_pct + sum_p share_p * added_pct_p), the oxygen's part, see `oxygen`
     recovery  = recovery + sum_f recovery_slopes[f] * (x_f - default_f) + correction of its trees (capped)
     offset    = offset_pct + sum_f offset_slopes[f] * (x_f - default_f) + correction of its trees (capped)
-    sd_pct^2  = noise_sd_pct^2 + (recovery_sd * added_pct)^2 + sd of an assumed or censored first analysis^2
+    sd_pct^2  = noise_sd_pct^2 + (recovery_sd * added_pct)^2 + (debit_sd * usual loss to oxygen)^2
+                + sd of an assumed or censored first analysis^2
 
 `reference_pct` is the aim of the element's window, or the first analysis where there is none: so the steel
 that an alloy dilutes is taken at its final content, and the outcome stays affine in the kilograms.
@@ -65,20 +67,55 @@ class AssumedFirst(Record, frozen=True, kw_only=True):
 
 
 class SlowState(Record, frozen=True, kw_only=True):
-    """How the residuals of the last heats (result - base prediction) become a correction.
+    """How the residuals of the last heats (result - base prediction) become a correction; see `memory`.
 
-    Weights halve every `half_life_heats`; `prior_heats` heats without any residual are added, which shrinks
-    towards 0; a residual counts no more than `clip_sd * residual_sd_pct`. `prior_heats` null switches it off.
+    The bias is as sure as `prior_heats` heats of noise that say 0, and fades by half in `half_life_heats`;
+    null switches both off. A lot's true content scatters by `lot_sd` around its certificate (a share of it).
     """
 
     residual_sd_pct: Positive
     half_life_heats: Positive = 8.0
-    prior_heats: NotNegative | None = 6.0
-    clip_sd: Positive = 3.0
+    prior_heats: Positive | None = 6.0
+    lot_sd: NotNegative = 0.006
+
+
+class OxygenBalance(Record, frozen=True, kw_only=True):
+    """What is taken of oxygen at a station where it is not measured, and who binds it; used by `oxygen`.
+
+    `carbon_oxygen_pct_ppm` is carbon (wt %) x oxygen (ppm) at tap; `probe_sd`, `by_carbon_sd`, `usual_sd` are
+    relative, and weigh the three ways to know dissolved oxygen. `slag_reacts` is the share of the slag's
+    oxygen that reacts. Aluminium burns up to `al_burnt` of itself and takes up to `al_takes` of the oxygen,
+    which is known to `oxygen_sd` (relative); no other loses more than `most_burnt`. `kg_per_kg` is element
+    burnt per oxygen, `affinity` its weight in sharing, `usual_kg_t` what a heat without windows gets,
+    `dissolved` the share of an addition that is there to be burnt.
+    """
+
+    kg_per_kg: dict[Element, Positive]
+    affinity: dict[Element, NotNegative]
+    usual_kg_t: dict[Element, NotNegative]
+    dissolved: dict[Element, Annotated[float, Meta(ge=0, le=1)]]
+    usual_ppm: Positive
+    usual_sd: Positive
+    carbon_oxygen_pct_ppm: Positive
+    by_carbon_sd: Positive
+    probe_sd: Positive
+    carry_over_kg_t: NotNegative
+    feo_pct: NotNegative
+    mno_pct: NotNegative
+    slag_reacts: Annotated[float, Meta(ge=0, le=1)]
+    air_kg_t: NotNegative
+    al_burnt: Annotated[float, Meta(ge=0, le=1)]
+    al_takes: Annotated[float, Meta(ge=0, le=1)]
+    oxygen_sd: Positive
+    most_burnt: Annotated[float, Meta(ge=0, le=1)]
 
 
 class ElementModel(Record, frozen=True, kw_only=True):
-    """One element at one station; see the module's equations. Trees are named by their stem in `trees/`."""
+    """One element at one station; see the module's equations. Trees are named by their stem in `trees/`.
+
+    `debit` is the share of the oxygen balance's loss that this element really has, `debit_sd` how much that
+    scatters from heat to heat.
+    """
 
     recovery: Annotated[float, Meta(ge=0, le=1.5)]
     recovery_sd: NotNegative
@@ -93,6 +130,8 @@ class ElementModel(Record, frozen=True, kw_only=True):
     offset_tree: str | None = None
     offset_cap_pct: NotNegative = 0.0
     interval_factor: Positive = 1.6448536269514722
+    debit: Annotated[float, Meta(ge=0, le=3)] = 0.0
+    debit_sd: NotNegative = 0.0
     assumed_first: AssumedFirst | None = None
     added_high_pct: NotNegative | None = None
 
@@ -112,6 +151,7 @@ class StationModel(Record, frozen=True, kw_only=True):
     features: list[Feature]
     elements: dict[Element, ElementModel]
     interval_level: Annotated[float, Meta(gt=0, lt=1)] = 0.9
+    oxygen: OxygenBalance | None = None
     temperature: TemperatureModel | None = None
 
 

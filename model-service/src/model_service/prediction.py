@@ -11,6 +11,7 @@ from model_service.contracts import (
     ElementEstimate,
     Heat,
     Interval,
+    LotEffect,
     Prediction,
     PredictionRequest,
     Remark,
@@ -22,6 +23,7 @@ from model_service.outcome import Outcome, Vector, known_elements, outcome_of, s
 from model_service.parameters import StationModel
 from model_service.slow_state import Correction, base_pct, offers_of, slow_state
 
+_WORTH_SAYING = 0.002  # share of a lot's certificate
 _MOST_CHILL = 1000.0  # C per kg/t; beyond it is no chill
 
 
@@ -46,7 +48,7 @@ def predict(bundle: Bundle, request: PredictionRequest) -> Prediction:
     offers = [*added, *(offer for offer in request.additives if offer not in added)]
     kilograms = [addition.added_kg for addition in request.additions] + [0.0] * (len(offers) - len(added))
     outcome = outcome_of(station, bundle.trees, heat, offers, elements)
-    correction = slow_state(bundle, station, request.recent_heats, elements, heat.treatment.station)
+    correction = slow_state(bundle, station, request.recent_heats, elements, heat.treatment.station, offers)
     return Prediction(
         status="predicted",
         treatment=heat.treatment,
@@ -69,23 +71,25 @@ def estimates(
     added_kg: Sequence[float],
 ) -> dict[str, ElementEstimate]:
     """Return every known element after `added_kg` kilograms of the offers."""
-    base = base_pct(outcome, added_kg)
+    base, corrected = base_pct(outcome, added_kg), correction.pct(outcome, added_kg)
+    slope = correction.slope(outcome)
     deviation = sd_pct(outcome, np.asarray(added_kg, dtype=float) @ outcome.added_per_kg)
     result = {}
     for e, element in enumerate(outcome.elements):
         model, sd = outcome.models[e], float(deviation[e])
-        predicted, half = float(base[e] + correction.pct[e]), outcome.models[e].interval_factor * sd
+        predicted, half = float(base[e] + corrected[e]), outcome.models[e].interval_factor * sd
         window = heat.windows.get(element)
         stretched = sd * stretch(model.interval_factor, station.interval_level)
         result[element] = ElementEstimate(
             base_pct=float(base[e]),
-            correction_pct=float(correction.pct[e]),
+            correction_pct=float(corrected[e]),
             predicted_pct=predicted,
             sd_pct=sd,
             interval_pct=Interval(level=station.interval_level, low=predicted - half, high=predicted + half),
             window=window,
             probability_inside=None if window is None else probability_inside(window, predicted, stretched),
-            slope_pct_per_kg=_by_name(offers, outcome.slope[:, e]),
+            slope_pct_per_kg=_by_name(offers, slope[:, e]),
+            lots=lots_apart(offers, correction.lots[:, e]),
         )
     return result
 
@@ -126,6 +130,15 @@ def extrapolated(outcome: Outcome, added_kg: Sequence[float]) -> list[Remark]:
         )
         for e, (element, model) in enumerate(zip(outcome.elements, outcome.models, strict=True))
         if model.added_high_pct is not None and added[e] > 1.1 * model.added_high_pct
+    ]
+
+
+def lots_apart(offers: Sequence[Additive], effects: Vector) -> list[LotEffect]:
+    """Return the lots of which the last heats say that they hold more or less than certified."""
+    return [
+        LotEffect(additive=offer.additive, lot=offer.lot, content_change=float(effect))
+        for offer, effect in zip(offers, effects, strict=True)
+        if abs(effect) >= _WORTH_SAYING
     ]
 
 

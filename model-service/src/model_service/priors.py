@@ -23,6 +23,7 @@ from model_service.parameters import (
     AssumedFirst,
     ElementModel,
     Feature,
+    OxygenBalance,
     Parameters,
     Range,
     SlowState,
@@ -42,21 +43,21 @@ class _Prior(NamedTuple):
     assumed_sd_pct: float = 0.0
 
 
-# Tap stream, silicon-manganese killed to aluminium killed.
+# Tap stream. Recovery is what dissolves; what oxygen takes of it is the balance's.
 _TAPPING = {
-    "C": _Prior(0.92, 0.04, 0.012, 1.2),
-    "Si": _Prior(0.80, 0.07, 0.018, 1.0, 0.005, 0.005),
-    "Mn": _Prior(0.90, 0.03, 0.018, 2.0, 0.09, 0.03),
+    "C": _Prior(0.94, 0.03, 0.012, 1.2),
+    "Si": _Prior(0.97, 0.03, 0.012, 1.0, 0.005, 0.005),
+    "Mn": _Prior(0.98, 0.02, 0.014, 2.0, 0.09, 0.03),
     "P": _Prior(1.00, 0.05, 0.0010, 0.1, 0.015, 0.006),
     "S": _Prior(1.00, 0.10, 0.0030, 0.2, 0.025, 0.012),
-    "Cr": _Prior(0.95, 0.02, 0.008, 3.0, 0.04, 0.03),
+    "Cr": _Prior(0.965, 0.02, 0.008, 3.0, 0.04, 0.03),
     "Ni": _Prior(0.99, 0.01, 0.003, 4.0, 0.06, 0.04),
     "Cu": _Prior(0.99, 0.01, 0.003, 1.0, 0.15, 0.08),
     "Mo": _Prior(0.99, 0.01, 0.0015, 1.0, 0.01, 0.01),
-    "V": _Prior(0.94, 0.02, 0.0018, 0.5, 0.002, 0.002),
+    "V": _Prior(0.97, 0.02, 0.0018, 0.5, 0.002, 0.002),
     "Nb": _Prior(0.955, 0.02, 0.0012, 0.3, 0.0005, 0.0005),
-    "Ti": _Prior(0.45, 0.12, 0.0030, 0.3, 0.001, 0.001),
-    "Al": _Prior(0.22, 0.08, 0.0060, 0.3, 0.002, 0.002),
+    "Ti": _Prior(0.80, 0.12, 0.0030, 0.3, 0.001, 0.001),
+    "Al": _Prior(0.88, 0.03, 0.0060, 0.3, 0.002, 0.002),
     "B": _Prior(0.65, 0.10, 0.0003, 0.02, 0.0002, 0.0002),
     "Ca": _Prior(0.15, 0.06, 0.0005, 0.02, 0.0002, 0.0002),
     "N": _Prior(0.70, 0.15, 0.0015, 0.05, 0.006, 0.003),
@@ -86,9 +87,30 @@ _LADLE_FURNACE = {
 }
 _BY_STATION = {"tapping": _TAPPING, "ladle_furnace": _LADLE_FURNACE}
 
-# What more oxygen burns, wt % per unit, for a silicon-manganese killed heat (Si .25 %, Mn .8 % added):
-# 100 ppm of dissolved oxygen is 0.1 kg/t, a kilogram per tonne of carried-over slag about 0.04 kg/t of it;
-# silicon takes some 70 % of it, manganese 25 %, carbon 4 %.
+# Oxygen at tap, and who binds it (METALLURGY B6.1 to B6.5).
+_OXYGEN = {
+    "tapping": OxygenBalance(
+        kg_per_kg={"Al": 1.125, "Si": 0.875, "Mn": 3.43, "C": 0.75, "Cr": 2.17, "V": 1.27, "Ti": 1.5},
+        affinity={"Si": 1.0, "V": 0.1, "Mn": 0.11, "C": 0.08, "Cr": 0.03, "Ti": 3.0},
+        usual_kg_t={"Si": 3.0, "Mn": 8.0, "C": 1.5},
+        dissolved={"Al": 0.88, "Si": 0.98, "Mn": 0.985, "C": 0.94, "Cr": 0.98, "V": 0.98, "Ti": 0.85},
+        usual_ppm=800.0,
+        usual_sd=0.3,
+        carbon_oxygen_pct_ppm=27.0,
+        by_carbon_sd=0.2,
+        probe_sd=0.11,
+        carry_over_kg_t=6.0,
+        feo_pct=25.0,
+        mno_pct=5.0,
+        slag_reacts=0.55,
+        air_kg_t=0.06,
+        al_burnt=0.92,
+        al_takes=0.93,
+        oxygen_sd=0.12,
+        most_burnt=0.6,
+    )
+}
+_DEBIT_SD = 0.12  # what is not known of a heat's oxygen: slag that reacts, probe, air
 _FEATURES = {
     "tapping": [
         Feature(name="oxygen_ppm", unit="ppm", low=50.0, high=2000.0, default=800.0),
@@ -96,16 +118,16 @@ _FEATURES = {
     ],
     "ladle_furnace": [],
 }
-_OFFSET_SLOPES = {
-    ("tapping", "Si"): {"oxygen_ppm": -6e-5, "slag_carry_over_kg_t": -0.0025},
-    ("tapping", "Mn"): {"oxygen_ppm": -8e-5, "slag_carry_over_kg_t": -0.0034},
-    ("tapping", "C"): {"oxygen_ppm": -3e-6, "slag_carry_over_kg_t": -0.0001},
-}
 
 
 def prior_parameters(stations: Sequence[str] = STATIONS) -> Parameters:
     """Return the model that knows the literature and no heat, for both kinds of station."""
     return Parameters(stations={name: _station(name) for name in stations})
+
+
+def prior_oxygen(station: str) -> OxygenBalance | None:
+    """Return the literature's oxygen balance of a station; None where additions meet hardly any oxygen."""
+    return _OXYGEN.get(station)
 
 
 def prior_element(station: str, element: str) -> ElementModel | None:
@@ -126,19 +148,23 @@ def _station(name: str) -> StationModel:
         heats=0,
         steel_mass_t=SteelMass(low=5.0, high=400.0, nominal=120.0),
         features=_FEATURES[name],
+        oxygen=_OXYGEN.get(name),
         elements={element: _element(name, element, prior) for element, prior in _BY_STATION[name].items()},
     )
 
 
 def _element(station: str, element: str, prior: _Prior) -> ElementModel:
     assumed = prior.assumed_pct
+    balance = _OXYGEN.get(station)
+    burns = balance is not None and element in balance.kg_per_kg
     return ElementModel(
         recovery=prior.recovery,
         recovery_sd=prior.recovery_sd,
         noise_sd_pct=prior.noise_sd_pct,
         slow_state=SlowState(residual_sd_pct=1.5 * prior.noise_sd_pct),
         first_range=Range(low=0.0, high=prior.first_high_pct),
-        offset_slopes=_OFFSET_SLOPES.get((station, element), {}),
+        debit=1.0 if burns else 0.0,
+        debit_sd=_DEBIT_SD if burns else 0.0,
         assumed_first=None if assumed is None else AssumedFirst(pct=assumed, sd_pct=prior.assumed_sd_pct),
     )
 

@@ -3,7 +3,7 @@
 import msgspec
 
 from model_service.documents import encode
-from model_service.errors import ModelServiceError
+from model_service.errors import Fault, ModelServiceError
 
 
 class ProblemError(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,9 +29,15 @@ MEDIA_TYPE = "application/problem+json"
 
 def problem_of(error: ModelServiceError) -> bytes:
     """Return the body for an expected error."""
-    faults = [ProblemError(where=f.where, what=f.what, allowed=f.allowed) for f in error.faults]
-    return problem(error.status, error.title, error.detail, faults)
+    return problem(error.status, error.title, error.detail, *error.faults)
 
 
-def problem(status: int, title: str, detail: str, errors: list[ProblemError] | None = None) -> bytes:
-    return encode(Problem(type="about:blank", title=title, status=status, detail=detail, errors=errors or []))
+def unexpected_problem() -> bytes:
+    """Return the body for an error nobody expected: what went wrong is for the log, not for the caller."""
+    return problem(500, "Unexpected error", "The service failed; its log says why.")
+
+
+def problem(status: int, title: str, detail: str, *faults: Fault) -> bytes:
+    """Return the body of application/problem+json."""
+    errors = [ProblemError(where=fault.where, what=fault.what, allowed=fault.allowed) for fault in faults]
+    return encode(Problem(type="about:blank", title=title, status=status, detail=detail, errors=errors))

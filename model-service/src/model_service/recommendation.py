@@ -37,7 +37,7 @@ def recommend(bundle: Bundle, request: RecommendationRequest) -> Recommendation:
     offers = sorted(request.additives, key=lambda offer: (offer.additive, offer.lot or ""))
     elements = known_elements(station, heat)
     outcome = outcome_of(station, bundle.trees, heat, offers, elements)
-    correction = slow_state(bundle, station, request.recent_heats, elements, heat.treatment.station)
+    correction = slow_state(bundle, station, request.recent_heats, elements, heat.treatment.station, offers)
     problem, limited, narrow = task_of(station, outcome, correction, request, offers)
     try:
         planned = plan(
@@ -67,7 +67,8 @@ def recommend(bundle: Bundle, request: RecommendationRequest) -> Recommendation:
             station,
             outcome,
             correction,
-            planned.kilograms @ outcome.added_per_kg,
+            offers,
+            planned.kilograms,
             request.handbook_entry.nominal_recovery if request.handbook_entry else {},
         ),
         limits=binding_limits(problem, planned.continuous, limited, offers, None if unreached else currency),

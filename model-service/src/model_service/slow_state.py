@@ -1,29 +1,50 @@
-"""The slow state: what the last heats' residuals say about this one (bias of the station, lots)."""
+"""The slow state: what the last heats' residuals say about this one, bias of the station and lots."""
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_service.contracts import Addition, Additive, Analysis, Below, RecentHeat
+from model_service.memory import Settings, effects
 from model_service.model import Bundle
 from model_service.outcome import Outcome, Vector, known_elements, outcome_of
 from model_service.parameters import SlowState, StationModel
+from model_service.state import believed_mass_t
 
 MOST_KG_PER_T = 300.0  # more additives than that are a typing error, or another steel
-_GROSS_ERROR_SD = (
-    6.0  # a residual further than this from the median of the others is a typing or sampling error
-)
+_MOST_LOT = 0.3  # share of its certificate by which a lot is believed to be off, at most
+_REMEMBERED = 1024  # heats
+MAIN_PCT = 1.0  # a lot is only judged by elements of which it holds so much, wt %
 
 
 class Correction(NamedTuple):
-    """Correction per element (wt %), the residuals behind each, and how many heats were of no use."""
+    """Bias per element (wt %), residuals behind each, heats of no use, and per offer and element (j, e) what
+    its lot holds more or less than certified (a share of it)."""
 
-    pct: Vector
+    bias_pct: Vector
     residuals: list[int]
     unusable: int
+    lots: NDArray[np.float64]
+
+    def constant_pct(self, outcome: Outcome) -> Vector:
+        """Prediction where nothing is added."""
+        constant: Vector = outcome.constant_pct + self.bias_pct
+        return constant
+
+    def slope(self, outcome: Outcome) -> NDArray[np.float64]:
+        """Effect of a kilogram with what is known of its lot (j, e)."""
+        slope: NDArray[np.float64] = outcome.slope + outcome.added_per_kg * self.lots
+        return slope
+
+    def pct(self, outcome: Outcome, added_kg: Sequence[float]) -> Vector:
+        """What is added to the base prediction."""
+        kilograms = np.asarray(added_kg, dtype=float)
+        pct: Vector = self.bias_pct + kilograms @ (outcome.added_per_kg * self.lots)
+        return pct
 
 
 def slow_state(
@@ -32,28 +53,62 @@ def slow_state(
     recent_heats: Sequence[RecentHeat],
     elements: Sequence[str],
     name: str,
+    offers: Sequence[Additive],
 ) -> Correction:
     """Return the correction for station `name` from its last heats: result - base prediction.
 
     The base prediction made then is used where this bundle made it; else the heat is predicted again.
     """
+    nothing = Correction(
+        np.zeros(len(elements)), [0] * len(elements), 0, np.zeros((len(offers), len(elements)))
+    )
     if not recent_heats:
-        return Correction(np.zeros(len(elements)), [0] * len(elements), 0)
+        return nothing
     ordered = sorted(
         (heat for heat in recent_heats if heat.treatment.station == name),
         key=lambda heat: heat.completed_at,
         reverse=True,
     )
-    predicted = [_base_prediction(bundle, station, recent, elements) for recent in ordered]
+    predicted = [_base_prediction(bundle, recent) for recent in ordered]
     rows = [
         [_residual(recent.chemistry_after.get(e), base.get(e)) for e in elements]
         for recent, base in zip(ordered, predicted, strict=True)
     ]
     residuals = np.array(rows, dtype=float).reshape(len(rows), len(elements))
-    unusable = len(recent_heats) - sum(1 for base in predicted if base)
-    settings = [station.elements[element].slow_state for element in elements]
-    return Correction(
-        _shrunk_mean(residuals, settings), np.sum(~np.isnan(residuals), axis=0).tolist(), unusable
+    counts: list[int] = np.sum(~np.isnan(residuals), axis=0).tolist()
+    nothing = nothing._replace(
+        residuals=counts, unusable=len(recent_heats) - sum(1 for base in predicted if base)
+    )
+    remembering = [
+        e
+        for e, element in enumerate(elements)
+        if counts[e] and station.elements[element].slow_state.prior_heats is not None
+    ]
+    if not remembering:
+        return nothing
+    lots, added = _lots(station, ordered, [elements[e] for e in remembering])
+    found = effects(
+        residuals.T[remembering],
+        added,
+        settings_of([station.elements[elements[e]].slow_state for e in remembering]),
+    )
+    bias, by_lot = nothing.bias_pct, nothing.lots
+    bias[remembering] = found.bias
+    for j, offer in enumerate(offers):
+        k = lots.get((offer.additive, offer.lot))
+        if k is not None:
+            by_lot[j, remembering] = np.clip(found.lots[:, k], -_MOST_LOT, _MOST_LOT)
+    return nothing
+
+
+def settings_of(slow_states: Sequence[SlowState]) -> Settings:
+    """The numbers of several elements for `memory.effects`; none of them switched off."""
+    sd = np.array([s.residual_sd_pct for s in slow_states])
+    return Settings(
+        noise_sd=sd,
+        bias_sd=sd / np.sqrt([s.prior_heats or np.inf for s in slow_states]),
+        half_life=np.array([s.half_life_heats for s in slow_states]),
+        lot_sd=np.array([s.lot_sd for s in slow_states]),
     )
 
 
@@ -74,19 +129,23 @@ def base_pct(outcome: Outcome, added_kg: Sequence[float]) -> Vector:
     return result
 
 
-def _base_prediction(
-    bundle: Bundle, station: StationModel, recent: RecentHeat, elements: Sequence[str]
-) -> dict[str, float]:
+def _base_prediction(bundle: Bundle, recent: RecentHeat) -> dict[str, float]:
     if recent.bundle_hash == bundle.bundle_hash and recent.base_prediction_pct is not None:
         return recent.base_prediction_pct
+    return _predicted_again(bundle, recent)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _predicted_again(bundle: Bundle, recent: RecentHeat) -> dict[str, float]:
+    """After a change of the bundle a heat stands in up to thirty requests: it is predicted again once."""
+    station = bundle.parameters.stations[recent.treatment.station]
     mass = station.steel_mass_t
     offers = offers_of(recent.additions, recent.additives)
     mass_t, added_kg = recent.heat.steel_mass_t, [addition.added_kg for addition in recent.additions]
     if offers is None or not mass.low <= mass_t <= mass.high or sum(added_kg) > MOST_KG_PER_T * mass_t:
         return {}
-    known = [element for element in known_elements(station, recent.heat) if element in elements]
-    outcome = outcome_of(station, bundle.trees, recent.heat, offers, known)
-    predicted = base_pct(outcome, added_kg)
+    known = known_elements(station, recent.heat)
+    predicted = base_pct(outcome_of(station, bundle.trees, recent.heat, offers, known), added_kg)
     return dict(zip(known, predicted.tolist(), strict=True))
 
 
@@ -95,23 +154,28 @@ def _residual(result: Analysis, base: float | None) -> float:
     return math.nan if result is None or base is None or isinstance(result, Below) else result - base
 
 
-def _shrunk_mean(residuals: NDArray[np.float64], settings: Sequence[SlowState]) -> Vector:
-    """Return the shrunk, clipped, exponentially weighted mean of each column; rows newest first."""
-    sd = np.array([s.residual_sd_pct for s in settings])
-    clip = np.array([s.clip_sd for s in settings]) * sd
-    prior = np.array([np.inf if s.prior_heats is None else s.prior_heats for s in settings])
-    weights = 0.5 ** (np.arange(len(residuals))[:, None] / np.array([s.half_life_heats for s in settings]))
-
-    ordered = np.sort(residuals, axis=0)  # nan goes last
-    count = len(residuals) - np.sum(np.isnan(residuals), axis=0)
-    columns, middle = np.arange(residuals.shape[1]), np.maximum(count - 1, 0)
-    medians = (ordered[middle // 2, columns] + ordered[(middle + 1) // 2, columns]) / 2
-    medians = np.where(count > 2, medians, 0.0)
-
-    with np.errstate(invalid="ignore"):
-        good = np.abs(residuals - medians) <= _GROSS_ERROR_SD * sd
-    kept = np.where(good, np.clip(residuals, -clip, clip), 0.0)
-    weights = np.where(good, weights, 0.0)
-    total = weights.sum(axis=0) + prior
-    mean: Vector = np.where(total > 0, (weights * kept).sum(axis=0) / np.maximum(total, 1e-12), 0.0)
-    return mean
+def _lots(
+    station: StationModel, recent_heats: Sequence[RecentHeat], elements: Sequence[str]
+) -> tuple[dict[tuple[str, str | None], int], NDArray[np.float64]]:
+    """Lots by name, and what each brought of each element (e, n, k), wt %."""
+    lots: dict[tuple[str, str | None], int] = {}
+    per_t = list[tuple[int, int, float]]()
+    assays = list[list[float]]()
+    for n, recent in enumerate(recent_heats):
+        mass_kg = 1000.0 * believed_mass_t(station, recent.heat)
+        offers = {(offer.additive, offer.lot): offer for offer in reversed(recent.additives)}
+        by_name = {offer.additive: offer for offer in reversed(recent.additives)}
+        for addition in recent.additions:
+            key = (addition.additive, addition.lot)
+            offer = offers.get(key) or by_name.get(addition.additive)
+            if offer is None:
+                continue
+            if key not in lots:
+                lots[key] = len(lots)
+                assays.append([a if (a := offer.assay.get(e, 0.0)) >= MAIN_PCT else 0.0 for e in elements])
+            per_t.append((n, lots[key], addition.added_kg / mass_kg))
+    tipped = np.zeros((len(recent_heats), len(lots)))
+    for n, k, share in per_t:
+        tipped[n, k] += share
+    held = np.array(assays, dtype=float).reshape(len(lots), len(elements))
+    return lots, tipped[None, :, :] * held.T[:, None, :]

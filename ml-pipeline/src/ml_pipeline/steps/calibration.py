@@ -9,13 +9,15 @@ import polars as pl
 from model_service.parameters import ElementModel, SlowState, StationModel
 from numpy.typing import NDArray
 
+from ml_pipeline.steps import memory
 from ml_pipeline.steps.element import Fitted, one_element
-from ml_pipeline.steps.outcome import measured, predict, slow_correction
+from ml_pipeline.steps.outcome import measured, predict, residual_pct
 from ml_pipeline.steps.station import LEVEL, MIN_HEATS
 
-SLOW_STATES = [(half_life, prior) for half_life in (4.0, 8.0, 16.0) for prior in (3.0, 8.0, 20.0)]
+HALF_LIVES, PRIOR_HEATS, LOT_SDS = (3.0, 25.0), (2.0, 20.0), (0.0, 0.003, 0.012)
+"""What is tried beside the usual slow state, one after the other, each with the best of those before."""
 SLOW_GAIN = 0.995
-TUNING_HEATS = 4000
+TUNING_HEATS = 1500
 NORMAL_FACTOR = 1.6448536269514722
 
 
@@ -24,18 +26,35 @@ def best_slow_state(
 ) -> SlowState:
     """The slow state that would have made the smallest error in the newest heats, or none."""
     seen = predict(one_element(shell, element, fitted.model), element, fitted.trees, heats, lags=lags)
-    error = seen.final_pct - seen.base_pct
     newest = slice(max(0, heats.height - TUNING_HEATS), None)
-    sd = fitted.model.slow_state.residual_sd_pct
-    best = SlowState(residual_sd_pct=sd, prior_heats=None)
+    error = residual_pct(shell, heats, seen.final_pct - seen.base_pct)
+    usual = msgspec.structs.replace(
+        fitted.model.slow_state, prior_heats=SlowState(residual_sd_pct=1.0).prior_heats
+    )
+    off = msgspec.structs.replace(usual, prior_heats=None)
     if not len(measured(error[newest])):
-        return best
-    smallest = SLOW_GAIN * np.nanmean(np.abs(error[newest]))
-    for half_life, prior_heats in SLOW_STATES:
-        candidate = SlowState(residual_sd_pct=sd, half_life_heats=half_life, prior_heats=prior_heats)
-        mae = np.nanmean(np.abs(error[newest] - slow_correction(error, lags[newest], candidate)))
-        if mae < smallest:
-            best, smallest = candidate, mae
+        return off
+    lots = memory.lots_of(shell, element, heats)
+
+    def mean_error(slow_state: SlowState) -> float:
+        return float(
+            np.nanmean(np.abs(error[newest] - memory.correction(error, lags[newest], lots, slow_state)))
+        )
+
+    best, smallest = off, SLOW_GAIN * float(np.nanmean(np.abs(error[newest])))
+    for half_life in (usual.half_life_heats, *HALF_LIVES):
+        candidate = msgspec.structs.replace(usual, half_life_heats=half_life)
+        found = mean_error(candidate)
+        if found < smallest:
+            best, smallest = candidate, found
+    if best is off:
+        return off
+    for name, values in (("prior_heats", PRIOR_HEATS), ("lot_sd", LOT_SDS)):
+        for value in values:
+            candidate = msgspec.structs.replace(best, **{name: value})
+            found = mean_error(candidate)
+            if found < smallest:
+                best, smallest = candidate, found
     return best
 
 

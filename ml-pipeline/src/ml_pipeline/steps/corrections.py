@@ -6,7 +6,8 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_pipeline.steps.outcome import Vector, tree_outputs
+from ml_pipeline.steps.columns import Vector
+from ml_pipeline.steps.outcome import tree_outputs
 
 CAP_SD = 1.5
 ROUNDS = 80

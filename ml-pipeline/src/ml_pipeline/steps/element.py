@@ -70,6 +70,8 @@ def fit_element(
         prior,
         recovery=fitted.recovery,
         recovery_sd=fitted.recovery_sd,
+        debit=fitted.debit,
+        debit_sd=fitted.debit_sd,
         noise_sd_pct=noise,
         offset_pct=fitted.offset_pct,
         offset_slopes={f.name: float(v / s) for f, v, s in zip(slopes, fitted.slopes, scale, strict=True)},
@@ -86,7 +88,10 @@ def fit_element(
         "recovery": fitted.recovery,
         "recovery_standard_error": fitted.recovery_standard_error,
         "recovery_prior": prior.recovery,
+        "net_recovery": _net_recovery(known, fitted),
         "apparent_recovery": _apparent_recovery(known),
+        "debit": fitted.debit,
+        "debit_sd": fitted.debit_sd,
         "offset_pct": fitted.offset_pct,
         "noise_sd_pct": noise,
         "recovery_sd": fitted.recovery_sd,
@@ -133,6 +138,15 @@ def _standardised(
     columns = [(matrix[:, i] - f.default) / s for (i, f), s in zip(chosen, scale, strict=True)]
     standard = np.column_stack(columns) if columns else np.zeros((len(matrix), 0))
     return [f for _, f in chosen], scale, standard
+
+
+def _net_recovery(known: Terms, fitted: physics.Physics) -> float | None:
+    """Share of a usual addition that stays, after what oxygen takes of it."""
+    some = known.added_pct > 0.3 * max(float(np.median(known.added_pct)), 1e-6)
+    if not np.any(some):
+        return None
+    burnt = fitted.debit * known.really_burnt_pct[some] / known.added_pct[some]
+    return fitted.recovery - float(np.median(burnt))
 
 
 def _apparent_recovery(known: Terms) -> float | None:

@@ -1,9 +1,8 @@
 """How good a model is on heats it has not seen, beside what a plant can do without one.
 
 Error on the final chemistry does not rank models for recommending, because operators close the loop
-(METALLURGY A1): the
-slope of the residual on what was added is the first thing to read, the per-grade constant is there for
-reference only.
+(METALLURGY A1). So the order is: marginal effect (`effects`), error beside fixed and rolling recovery (the
+per-grade constant is there for reference only), intervals; the policy is judged in a simulator.
 """
 
 from collections.abc import Mapping
@@ -14,16 +13,18 @@ import polars as pl
 from model_service.parameters import Parameters, StationModel
 from numpy.typing import NDArray
 
-from ml_pipeline.steps.outcome import Outcomes, Vector, lagged, predict, terms
+from ml_pipeline.steps.baselines import by_recovery, grade_constant
+from ml_pipeline.steps.columns import Vector
+from ml_pipeline.steps.effects import LEAST_OF_FINAL, Z95, Effect, brought, effects, residual_slope
+from ml_pipeline.steps.outcome import Outcomes, lagged, predict, terms
 
 MIN_HEATS = 20
-ROLLING_HEATS = 50
-Z95 = 1.959964
+LEVEL = 0.9
 
 
 class ElementMetrics(NamedTuple):
     """On the test heats, wt % unless said. `slope` is the residual's, as a share of the recovery, with its
-    95 % interval."""
+    95 % interval; `coverage_low` and `coverage_high` are the 95 % interval of the 90 % band's coverage."""
 
     heats: int
     mae_pct: float
@@ -38,14 +39,33 @@ class ElementMetrics(NamedTuple):
     slope: float | None
     slope_low: float | None
     slope_high: float | None
+    coverage_low: float
+    coverage_high: float
+
+
+class GradeMetrics(NamedTuple):
+    """The same of one element in one grade, wt %."""
+
+    heats: int
+    mae_pct: float
+    mae_handbook_pct: float
+    mae_rolling_pct: float
+    bias_pct: float
+    coverage_90: float
+    coverage_low: float
+    coverage_high: float
 
 
 class Evaluation(NamedTuple):
-    """`metrics`: station -> element -> metrics; `outcomes`: the predictions behind them, test heats only,
-    for plots."""
+    """Of the test heats. `metrics`: station -> element; `grades`: station -> element -> grade with heats
+    enough; `controlled`: station -> elements that are steered; `effects`: station -> pairs; `outcomes`:
+    the predictions behind them, for plots."""
 
     metrics: dict[str, dict[str, ElementMetrics]]
     outcomes: dict[str, dict[str, Outcomes]]
+    grades: dict[str, dict[str, dict[str, GradeMetrics]]]
+    controlled: dict[str, list[str]]
+    effects: dict[str, list[Effect]]
 
 
 def evaluate(
@@ -53,25 +73,33 @@ def evaluate(
     trees: Mapping[str, str],
     train: Mapping[str, pl.DataFrame],
     test: Mapping[str, pl.DataFrame],
+    rows: pl.DataFrame | None = None,
 ) -> Evaluation:
     """Judge on `test`, whose past for slow state and rolling recovery is `train`; elements with few results
-    are left out."""
-    metrics: dict[str, dict[str, ElementMetrics]] = {}
-    outcomes: dict[str, dict[str, Outcomes]] = {}
+    are left out. Effects need the lake's `rows`, which tell what each additive brought."""
+    found = Evaluation({}, {}, {}, {}, {})
     for name, station in parameters.stations.items():
         if name not in test or test[name].is_empty():
             continue
         heats = pl.concat([train[name], test[name]], how="diagonal") if name in train else test[name]
         n_test, lags = test[name].height, lagged(heats)
-        metrics[name], outcomes[name] = {}, {}
+        metrics, outcomes, grades = found.metrics, found.outcomes, found.grades
+        metrics[name], outcomes[name], grades[name] = {}, {}, {}
         for element in station.elements:
             seen = predict(station, element, trees, heats, lags=lags)
             judged = newest(seen, n_test)
             if np.sum(~np.isnan(judged.final_pct - judged.predicted_pct)) < MIN_HEATS:
                 continue
-            metrics[name][element] = _metrics(station, element, heats, seen, n_test)
+            errors = _errors(station, element, heats, seen, n_test)
+            metrics[name][element] = _metrics(station, element, errors, judged)
+            grades[name][element] = _by_grade(errors, test[name]["grade"].to_numpy())
             outcomes[name][element] = judged
-    return Evaluation(metrics, outcomes)
+        found.controlled[name] = _controlled(test[name], outcomes[name])
+        if rows is not None:
+            of_station = rows.filter(pl.col("station") == name)
+            some = of_station.join(test[name], on=["plant_id", "heat_uid", "treatment_no"], how="semi")
+            found.effects[name] = effects(station, outcomes[name], test[name], brought(some))
+    return found
 
 
 def newest(seen: Outcomes, n: int) -> Outcomes:
@@ -79,117 +107,102 @@ def newest(seen: Outcomes, n: int) -> Outcomes:
     return Outcomes(*(values[len(values) - n :] for values in seen))
 
 
-def residual_slope(residual: Vector, added_pct: Vector) -> tuple[float, float] | None:
-    """Slope of the residual on what was added and its standard error (robust to unequal variances); None
-    where nothing varies."""
-    known = ~np.isnan(residual)
-    y, a = residual[known], added_pct[known]
-    limit = 4 * 1.4826 * np.median(np.abs(y - np.median(y)))
-    kept = np.abs(y - np.median(y)) <= max(limit, 1e-9)
-    y, a = y[kept], a[kept] - np.mean(a[kept])
-    if len(y) < MIN_HEATS or np.sum(a**2) < 1e-12:
-        return None
-    slope = float(a @ y / (a @ a))
-    rest = y - np.mean(y) - slope * a
-    return slope, float(np.sqrt(np.sum(a**2 * rest**2)) / (a @ a))
+def coverage_interval(covered: int, heats: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson)."""
+    share, z2 = covered / heats, Z95**2
+    centre = (share + z2 / (2 * heats)) / (1 + z2 / heats)
+    half = Z95 / (1 + z2 / heats) * np.sqrt(share * (1 - share) / heats + z2 / (4 * heats**2))
+    return float(centre - half), float(centre + half)
 
 
-def _metrics(
-    station: StationModel, element: str, heats: pl.DataFrame, seen: Outcomes, n_test: int
-) -> ElementMetrics:
-    model = station.elements[element]
-    known = terms(station, element, model, heats)
+class _Errors(NamedTuple):
+    """Of the test heats, wt %: measured minus predicted; `half` of the model's 90 % interval;
+    `rolling_width` of one that is as wide as rolling recovery needed it in training."""
+
+    model: Vector
+    base: Vector
+    handbook: Vector
+    rolling: Vector
+    constant: Vector
+    half: Vector
+    rolling_width: float
+
+
+def _errors(station: StationModel, element: str, heats: pl.DataFrame, seen: Outcomes, n_test: int) -> _Errors:
+    known = terms(station, element, station.elements[element], heats)
     judged = newest(seen, n_test)
-    error = judged.final_pct - judged.predicted_pct
-    ok = ~np.isnan(error)
-    base_error = judged.final_pct - judged.base_pct
-    half = model.interval_factor * judged.sd_pct
-
     is_test = np.arange(heats.height) >= heats.height - n_test
-    handbook, rolling = _by_recovery(known.final_pct - known.first_pct, known.added_pct, is_test)
-    handbook_error = (known.final_pct - known.first_pct - handbook)[is_test]
-    rolling_all = known.final_pct - known.first_pct - rolling
-    constant = _grade_constant(heats, known.final_pct, is_test)
-    past = np.abs(rolling_all[~is_test])
-    slope = (
-        residual_slope(base_error, judged.added_pct)
-        if np.nanmedian(judged.added_pct) > 0.02 * np.nanmedian(judged.final_pct)
-        else None
+    gained = known.final_pct - known.first_pct
+    handbook, rolling = by_recovery(gained, known.added_pct, is_test)
+    past = np.abs((gained - rolling)[~is_test])
+    return _Errors(
+        model=judged.final_pct - judged.predicted_pct,
+        base=judged.final_pct - judged.base_pct,
+        handbook=(gained - handbook)[is_test],
+        rolling=(gained - rolling)[is_test],
+        constant=(known.final_pct - grade_constant(heats, known.final_pct, is_test))[is_test],
+        half=station.elements[element].interval_factor * judged.sd_pct,
+        rolling_width=float(2 * np.nanquantile(past, LEVEL)) if np.any(~np.isnan(past)) else float("nan"),
     )
-    scale = max(model.recovery, 1e-6)
+
+
+def _metrics(station: StationModel, element: str, errors: _Errors, judged: Outcomes) -> ElementMetrics:
+    ok = ~np.isnan(errors.model)
+    covered = int(np.sum(np.abs(errors.model[ok]) <= errors.half[ok]))
+    slope = residual_slope(errors.base, judged.added_pct) if _is_added(judged) else None
+    scale = max(station.elements[element].recovery, 1e-6)
+    low, high = coverage_interval(covered, int(ok.sum()))
     return ElementMetrics(
         heats=int(ok.sum()),
-        mae_pct=_mae(error),
-        mae_base_pct=_mae(base_error),
-        mae_handbook_pct=_mae(handbook_error),
-        mae_rolling_pct=_mae(rolling_all[is_test]),
-        mae_constant_pct=_mae((known.final_pct - constant)[is_test]),
-        bias_pct=float(np.nanmean(error)),
-        coverage_90=float(np.mean(np.abs(error[ok]) <= half[ok])),
-        interval_width_pct=float(np.median(2 * half[ok])),
-        rolling_width_pct=float(2 * np.nanquantile(past, 0.9)) if np.any(~np.isnan(past)) else float("nan"),
+        mae_pct=_mae(errors.model),
+        mae_base_pct=_mae(errors.base),
+        mae_handbook_pct=_mae(errors.handbook),
+        mae_rolling_pct=_mae(errors.rolling),
+        mae_constant_pct=_mae(errors.constant),
+        bias_pct=float(np.nanmean(errors.model)),
+        coverage_90=covered / int(ok.sum()),
+        interval_width_pct=float(np.median(2 * errors.half[ok])),
+        rolling_width_pct=errors.rolling_width,
         slope=slope[0] / scale if slope else None,
         slope_low=(slope[0] - Z95 * slope[1]) / scale if slope else None,
         slope_high=(slope[0] + Z95 * slope[1]) / scale if slope else None,
+        coverage_low=low,
+        coverage_high=high,
     )
 
 
-def _by_recovery(increment: Vector, added: Vector, is_test: NDArray[np.bool_]) -> tuple[Vector, Vector]:
-    """Increments by the plant's own fixed recovery (median of the training heats), and by the median of the
-    last 50 heats."""
-    typical = np.nanmedian(added) if len(added) else 0.0
-    usable = (added > 0.3 * typical) & (added > 0) & ~np.isnan(increment)
-    ratio = np.where(usable, increment / np.where(added > 0, added, 1.0), np.nan)
-    past = ratio[~is_test & usable]
-    fixed = float(np.median(past)) if len(past) else 1.0
-    known = np.flatnonzero(usable)
-    position = np.searchsorted(known, np.arange(len(added)))
-    rolling = np.full(len(added), fixed)
-    for i, at in enumerate(position):
-        if at >= 10:
-            rolling[i] = np.median(ratio[known[max(0, at - ROLLING_HEATS) : at]])
-    return fixed * added, rolling * added
+def _by_grade(errors: _Errors, grades: NDArray[np.object_]) -> dict[str, GradeMetrics]:
+    found = {}
+    for grade in sorted(set(grades)):
+        of = (grades == grade) & ~np.isnan(errors.model)
+        heats = int(of.sum())
+        if heats < MIN_HEATS:
+            continue
+        covered = int(np.sum(np.abs(errors.model[of]) <= errors.half[of]))
+        found[str(grade)] = GradeMetrics(
+            heats,
+            _mae(errors.model[of]),
+            _mae(errors.handbook[of]),
+            _mae(errors.rolling[of]),
+            float(np.mean(errors.model[of])),
+            covered / heats,
+            *coverage_interval(covered, heats),
+        )
+    return found
 
 
-def _grade_constant(heats: pl.DataFrame, final: Vector, is_test: NDArray[np.bool_]) -> Vector:
-    """The median final analysis of the grade in training; of all grades where the grade is new."""
-    grades = heats["grade"].to_numpy()
-    result = np.full(
-        len(final),
-        float(np.nanmedian(final[~is_test])) if np.any(~np.isnan(final[~is_test])) else float("nan"),
-    )
-    for grade in set(grades):
-        of_grade = final[(grades == grade) & ~is_test]
-        if np.sum(~np.isnan(of_grade)) >= 5:
-            result[grades == grade] = np.nanmedian(of_grade)
-    return result
+def _controlled(heats: pl.DataFrame, outcomes: Mapping[str, Outcomes]) -> list[str]:
+    """Elements that a window has a minimum for; where no heat has one, those that are mainly added."""
+    lows = [e for e in outcomes if f"low.{e}" in heats.columns and heats[f"low.{e}"].count()]
+    return lows or [e for e, seen in outcomes.items() if _is_added(seen)]
+
+
+def _is_added(seen: Outcomes) -> bool:
+    return bool(np.nanmedian(seen.added_pct) > LEAST_OF_FINAL * np.nanmedian(seen.final_pct))
 
 
 def _mae(error: Vector) -> float:
     return float(np.nanmean(np.abs(error))) if np.any(~np.isnan(error)) else float("nan")
-
-
-def metrics_table(metrics: Mapping[str, Mapping[str, ElementMetrics]]) -> str:
-    """One line per station and element, for a person.
-
-    Errors of the model, of its base prediction, of fixed and of rolling recovery, and of the grade's constant
-    (the closed loop's reference); widths of the model's 90 % interval and of rolling recovery's.
-    """
-    columns = ("MAE", "base", "fixed", "rolling", "(const)", "bias", "cover90", "width", "w.rolling")
-    lines = [f"{'':22s}{'heats':>6s}{''.join(f'{c:>10s}' for c in columns)}  residual slope / recovery"]
-    for station, elements in metrics.items():
-        for element, m in elements.items():
-            errors = (m.mae_pct, m.mae_base_pct, m.mae_handbook_pct, m.mae_rolling_pct, m.mae_constant_pct)
-            numbers = "".join(f"{error:10.5f}" for error in errors)
-            widths = f"{m.interval_width_pct:10.4f}{m.rolling_width_pct:10.4f}"
-            slope = (
-                f"{m.slope:+.3f} [{m.slope_low:+.3f}, {m.slope_high:+.3f}]" if m.slope is not None else "-"
-            )
-            name = f"{station} {element}"
-            lines.append(
-                f"{name:22s}{m.heats:6d}{numbers}{m.bias_pct:+10.5f}{m.coverage_90:10.3f}{widths}  {slope}"
-            )
-    return "\n".join(lines)
 
 
 def flat_metrics(metrics: Mapping[str, Mapping[str, ElementMetrics]]) -> dict[str, float]:

@@ -12,8 +12,9 @@ import polars as pl
 from model_service.parameters import Parameters
 from model_service.priors import STATIONS, prior_element
 
+from ml_pipeline.steps.columns import Vector
 from ml_pipeline.steps.evaluate import ElementMetrics, newest
-from ml_pipeline.steps.outcome import Vector, lagged, predict
+from ml_pipeline.steps.outcome import lagged, predict
 
 MIN_HEATS = 20
 WORSE_BY = 0.02

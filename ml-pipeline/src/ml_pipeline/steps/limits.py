@@ -13,8 +13,9 @@ from model_service.parameters import Parameters
 from model_service.recommendation import recommend
 from numpy.typing import NDArray
 
+from ml_pipeline.steps.columns import Vector
 from ml_pipeline.steps.evaluate import ElementMetrics
-from ml_pipeline.steps.outcome import Outcomes, Vector, feature_matrix, terms
+from ml_pipeline.steps.outcome import Outcomes, feature_matrix, terms
 
 MARGINAL_EFFECT = 0.2
 """Share of the physical effect within which the residual's slope on what was added must be able to lie."""

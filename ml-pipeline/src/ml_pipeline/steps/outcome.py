@@ -10,19 +10,23 @@ from typing import NamedTuple
 import lightgbm
 import numpy as np
 import polars as pl
-from model_service.parameters import ElementModel, SlowState, StationModel
+from model_service import oxygen
+from model_service.parameters import ElementModel, StationModel
 from numpy.typing import NDArray
 
-Vector = NDArray[np.float64]
+from ml_pipeline.steps import memory
+from ml_pipeline.steps.columns import Vector, column
+
 RECENT_HEATS = 30
-GROSS_ERROR_SD = 6.0
 
 
 class Terms(NamedTuple):
     """One element of prepared heats, wt %: nan where not measured.
 
     `first_sd_pct` is what the first analysis is not known by; `diluted_pct` what the additions' metal takes
-    away.
+    away; `burnt_pct` + `own_share` x added is what the oxygen balance takes as the service reckons it, made
+    linear around what the heat needs, `usual_burnt_pct` of a heat that gets that; `really_burnt_pct` is the
+    balance where it was: to be learnt from.
     """
 
     first_pct: Vector
@@ -30,6 +34,10 @@ class Terms(NamedTuple):
     final_pct: Vector
     added_pct: Vector
     diluted_pct: Vector
+    burnt_pct: Vector
+    own_share: Vector
+    usual_burnt_pct: Vector
+    really_burnt_pct: Vector
 
 
 class Outcomes(NamedTuple):
@@ -60,9 +68,48 @@ def terms(station: StationModel, element: str, model: ElementModel, heats: pl.Da
         first,
         first_sd,
         column(heats, f"final.{element}"),
-        np.nan_to_num(column(heats, f"added_kg.{element}")) / (10 * believed),
+        _added_pct(heats, element, believed),
         column(heats, "metallic_kg") * reference / (1000 * believed),
+        *_by_oxygen(station, element, heats, believed),
     )
+
+
+def _added_pct(heats: pl.DataFrame, element: str, believed_t: Vector) -> Vector:
+    added: Vector = np.nan_to_num(column(heats, f"added_kg.{element}")) / (10 * believed_t)
+    return added
+
+
+def _by_oxygen(
+    station: StationModel, element: str, heats: pl.DataFrame, believed_t: Vector
+) -> tuple[Vector, Vector, Vector, Vector]:
+    """What the balance takes of `element` besides its own share of what is added, that share, the loss of a
+    heat that gets what it needs, and the loss with what it really got."""
+    nothing = np.zeros(heats.height)
+    if station.oxygen is None or element not in station.oxygen.kg_per_kg:
+        return nothing, nothing, nothing, nothing
+    binders = oxygen.elements_of(station.oxygen)
+    needed = [
+        np.maximum(_middle_pct(heats, e) - np.nan_to_num(column(heats, f"first.{e}")), 0.0) for e in binders
+    ]
+    seen = {feature.name: (feature.low, feature.high) for feature in station.features}
+    readings = oxygen.Readings(
+        *(np.clip(column(heats, f"f.{name}"), *seen.get(name, (None, None))) for name in oxygen.READINGS)
+    )
+    lost = oxygen.debit(station.oxygen, readings, np.nan_to_num(np.column_stack(needed)))
+    added = np.column_stack([_added_pct(heats, binder, believed_t) for binder in binders])
+    really = oxygen.debit_of(station.oxygen, readings, added)
+    own = binders.index(element)
+    burnt = lost.constant_pct[:, own]
+    for p in range(len(binders)):
+        if p != own:
+            burnt = burnt + lost.share[:, own, p] * added[:, p]
+    return burnt, lost.share[:, own, own], lost.usual_pct[:, own], really.usual_pct[:, own]
+
+
+def _middle_pct(heats: pl.DataFrame, element: str) -> Vector:
+    """As `model_service.outcome.middle_pct`."""
+    middle = (column(heats, f"low.{element}") + column(heats, f"high.{element}")) / 2
+    return np.where(np.isnan(middle), column(heats, f"aim.{element}"), middle)
 
 
 def feature_matrix(station: StationModel, heats: pl.DataFrame) -> NDArray[np.float64]:
@@ -112,13 +159,32 @@ def predict(
         recovery + tree_outputs(trees.get(model.recovery_tree or ""), model.recovery_cap, matrix), 0.0
     )
     offset = offset + tree_outputs(trees.get(model.offset_tree or ""), model.offset_cap_pct, matrix)
-    base = known.first_pct + recovery * known.added_pct - known.diluted_pct + offset
-    sd = np.sqrt(model.noise_sd_pct**2 + (model.recovery_sd * known.added_pct) ** 2 + known.first_sd_pct**2)
+    gained = np.maximum(recovery - model.debit * known.own_share, 0.0) * known.added_pct
+    base = known.first_pct + gained - model.debit * known.burnt_pct - known.diluted_pct + offset
+    sd = sd_pct(model, known)
     lags = lagged(heats) if lags is None else lags
-    mass, allowed = column(heats, "steel_mass_t"), station.steel_mass_t
-    residual = np.where((mass >= allowed.low) & (mass <= allowed.high), known.final_pct - base, np.nan)
-    correction = slow_correction(residual, lags, model.slow_state)
+    correction = np.zeros(heats.height)
+    if model.slow_state.prior_heats is not None:
+        residual = residual_pct(station, heats, known.final_pct - base)
+        correction = memory.correction(
+            residual, lags, memory.lots_of(station, element, heats), model.slow_state
+        )
     return Outcomes(base, base + correction, sd, known.final_pct, known.added_pct, recovery)
+
+
+def residual_pct(station: StationModel, heats: pl.DataFrame, error: Vector) -> Vector:
+    """Errors of the base prediction that the Model Service would learn from: not of heats with a mass that
+    cannot be."""
+    mass, allowed = column(heats, "steel_mass_t"), station.steel_mass_t
+    residual: Vector = np.where((mass >= allowed.low) & (mass <= allowed.high), error, np.nan)
+    return residual
+
+
+def sd_pct(model: ElementModel, known: Terms) -> Vector:
+    """Standard deviation of each heat's result, as `model_service.outcome`."""
+    of_recovery, of_debit = model.recovery_sd * known.added_pct, model.debit_sd * known.usual_burnt_pct
+    sd: Vector = np.sqrt(model.noise_sd_pct**2 + of_recovery**2 + of_debit**2 + known.first_sd_pct**2)
+    return sd
 
 
 def lagged(heats: pl.DataFrame) -> NDArray[np.intp]:
@@ -141,33 +207,6 @@ def lagged(heats: pl.DataFrame) -> NDArray[np.intp]:
     # A treatment that took no time is no past of itself.
     result[result == np.arange(heats.height)[:, None]] = -1
     return result
-
-
-def slow_correction(residual: Vector, lags: NDArray[np.intp], settings: SlowState) -> Vector:
-    """The correction that the Model Service makes of the last heats' residuals, for every heat."""
-    if settings.prior_heats is None:
-        return np.zeros(len(lags))
-    past = np.where(lags >= 0, residual[lags], np.nan)
-    sd = settings.residual_sd_pct
-    count = np.sum(~np.isnan(past), axis=1)
-    middle = np.zeros(len(lags))
-    enough = count > 2
-    middle[enough] = np.nanmedian(past[enough], axis=1)
-    used = ~np.isnan(past) & (np.abs(past - middle[:, None]) <= GROSS_ERROR_SD * sd)
-    weight = np.where(used, 0.5 ** (np.arange(lags.shape[1]) / settings.half_life_heats), 0.0)
-    total = np.sum(
-        weight * np.clip(np.nan_to_num(past), -settings.clip_sd * sd, settings.clip_sd * sd), axis=1
-    )
-    weights = settings.prior_heats + np.sum(weight, axis=1)
-    mean: Vector = np.divide(total, weights, out=np.zeros_like(total), where=weights > 0)
-    return mean
-
-
-def column(heats: pl.DataFrame, name: str) -> Vector:
-    """A column as floats; all nan where the heats don't have it."""
-    if name not in heats.columns:
-        return np.full(heats.height, np.nan)
-    return heats[name].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64)
 
 
 def measured(values: Vector) -> Vector:

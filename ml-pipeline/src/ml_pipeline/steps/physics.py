@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 from sklearn.linear_model import Ridge
 
-from ml_pipeline.steps.outcome import Terms, Vector
+from ml_pipeline.steps.columns import Vector
+from ml_pipeline.steps.outcome import Terms
 
 HUBER = 1.345
 ROUNDS = 12
@@ -29,8 +30,15 @@ MAIN_PART = 0.3
 SLOPE_PRIOR_SD = 0.3
 """Of the prior noise: a usual deviation of one feature moves the offset by no more than this, unless heats
 say so."""
+DEBIT_PRIOR_SD = 0.3
+"""Of the share of the oxygen balance's loss that an element has."""
+MOST_HEATS = 500.0
+"""Heats share lots, crews and whatever the equations leave out: beyond so many, their weight against the
+prior no longer grows. Where additions vary, as many tell all; where they say little, the literature keeps a
+say."""
 PRIOR_VARIANCE_HEATS = 30.0
 GROSS_SD = 6.0
+MOST_DEBIT = 2.0
 LEAST_SD, MOST_RECOVERY_SD = 0.3, 3.0
 """Multiples of the prior's deviations that no plant is believed to leave."""
 
@@ -40,6 +48,8 @@ class Physics(NamedTuple):
 
     recovery: float
     recovery_standard_error: float
+    debit: float
+    debit_sd: float
     offset_pct: float
     slopes: Vector
     noise_sd_pct: float
@@ -79,36 +89,42 @@ def fit(
     """
     added = known.added_pct
     increment = known.final_pct - known.first_pct + known.diluted_pct
-    design = np.column_stack([added, np.ones_like(added), features])
-    mean = np.concatenate([[prior.recovery, prior.offset_pct], slope_priors])
+    design = np.column_stack([added, -known.really_burnt_pct, np.ones_like(added), features])
+    mean = np.concatenate([[prior.recovery, prior.debit, prior.offset_pct], slope_priors])
     offset_sd = (
         OFFSET_PRIOR_SD * prior.noise_sd_pct * max(_reliability(known, added_error) ** 2, OFFSET_LEAST)
     )
     spread = np.concatenate(
-        [[prior.recovery_sd, offset_sd], np.full(features.shape[1], SLOPE_PRIOR_SD * prior.noise_sd_pct)]
+        [
+            [prior.recovery_sd, DEBIT_PRIOR_SD, offset_sd],
+            np.full(features.shape[1], SLOPE_PRIOR_SD * prior.noise_sd_pct),
+        ]
     )
-    noise, recovery_sd = prior.noise_sd_pct, prior.recovery_sd
+    noise, recovery_sd, debit_sd = prior.noise_sd_pct, prior.recovery_sd, prior.debit_sd
     theta, huber = mean, np.ones_like(added)
     precision = np.eye(len(mean))
     for _ in range(ROUNDS):
-        variance = noise**2 + (recovery_sd * added) ** 2 + known.first_sd_pct**2
+        of_debit = (debit_sd * known.usual_burnt_pct) ** 2
+        variance = noise**2 + (recovery_sd * added) ** 2 + of_debit + known.first_sd_pct**2
         residual = increment - design @ theta
         scaled = np.abs(residual) / np.sqrt(variance)
         huber = np.where(scaled <= HUBER, 1.0, HUBER / np.maximum(scaled, HUBER))
-        weight = huber / variance
+        weight = huber / variance * min(1.0, MOST_HEATS / len(added))
         ridge = Ridge(alpha=1.0, fit_intercept=False, solver="cholesky")
         ridge.fit(design * spread, increment - design @ mean, sample_weight=weight)
         theta = mean + spread * ridge.coef_
-        theta[0] = min(max(theta[0], 0.0), 1.5)
+        theta[0], theta[1] = min(max(theta[0], 0.0), 1.5), min(max(theta[1], 0.0), MOST_DEBIT)
         scaled_design = design * spread
         precision = np.eye(len(mean)) + (scaled_design * weight[:, None]).T @ scaled_design
-        noise, recovery_sd = _deviations(increment - design @ theta, known, prior)
+        noise, recovery_sd, debit_sd = _deviations(increment - design @ theta, known, prior)
     covariance = np.linalg.inv(precision)
     return Physics(
         float(theta[0]),
         float(spread[0] * np.sqrt(covariance[0, 0])),
         float(theta[1]),
-        theta[2:],
+        debit_sd,
+        float(theta[2]),
+        theta[3:],
         noise,
         recovery_sd,
         increment - design @ theta,
@@ -132,32 +148,28 @@ def _reliability(known: Terms, added_error: float) -> float:
     return max(0.0, 1.0 - (added_error * usual / max(robust_sd(known.added_pct), 1e-9)) ** 2)
 
 
-def _deviations(residual: Vector, known: Terms, prior: ElementModel) -> tuple[float, float]:
-    """Noise, and sd of the recovery, from squared residuals ~ noise^2 + (sd x added)^2, drawn to the prior
-    by some heats."""
+def _deviations(residual: Vector, known: Terms, prior: ElementModel) -> tuple[float, float, float]:
+    """Noise, sd of the recovery and of the debit, from squared residuals ~ noise^2 + (sd x added)^2 +
+    (sd x loss)^2, drawn to the prior by some heats."""
     limit = GROSS_SD * max(robust_sd(residual), 1e-6)
     # An assumed first analysis explains no more than half of the variance: noise must not be too small
     # where it is measured.
     of_first = np.minimum(known.first_sd_pct**2, robust_sd(residual) ** 2 / 2)
     squares = np.maximum(np.minimum(residual**2, limit**2) - of_first, 0.0)
-    added2 = known.added_pct**2
-    scale = np.sqrt(PRIOR_VARIANCE_HEATS)
-    typical = np.median(added2[added2 > 0]) if np.any(added2 > 0) else 1.0
-    # Pseudo-heats that say what the prior says; in units of the noise variance, so that both unknowns weigh
-    # alike.
+    # Pseudo-heats that say what the prior says; in units of the noise variance, so that unknowns weigh alike.
     unit = max(robust_sd(residual), 1e-6) ** 2
-    rows = np.vstack(
-        [np.column_stack([np.ones_like(added2), added2 / typical]), [[scale, 0.0]], [[0.0, scale]]]
+    parts = [(np.ones_like(squares), min(prior.noise_sd_pct**2, unit))]
+    parts += [(known.added_pct**2, prior.recovery_sd**2), (known.usual_burnt_pct**2, prior.debit_sd**2)]
+    typical = [float(np.median(p[p > 0])) if np.any(p > 0) else 1.0 for p, _ in parts]
+    scale = np.sqrt(PRIOR_VARIANCE_HEATS)
+    columns = np.column_stack([p / t for (p, _), t in zip(parts, typical, strict=True)])
+    expected = [variance * t / unit for (_, variance), t in zip(parts, typical, strict=True)]
+    rows = np.vstack([columns, scale * np.eye(len(parts))])
+    wanted = np.concatenate([squares / unit, scale * np.array(expected)])
+    found = np.sqrt(nnls(rows, wanted)[0] * unit / np.array(typical))
+    noise = max(float(found[0]), LEAST_SD * prior.noise_sd_pct)
+    recovery_sd, debit_sd = (
+        min(max(float(sd), LEAST_SD * usual), MOST_RECOVERY_SD * usual)
+        for sd, usual in zip(found[1:], (prior.recovery_sd, prior.debit_sd), strict=True)
     )
-    wanted = np.concatenate(
-        [
-            squares / unit,
-            [scale * min(prior.noise_sd_pct**2 / unit, 1.0), scale * prior.recovery_sd**2 * typical / unit],
-        ]
-    )
-    noise2, share2 = nnls(rows, wanted)[0] * unit
-    noise = max(np.sqrt(noise2), LEAST_SD * prior.noise_sd_pct)
-    recovery_sd = min(
-        max(np.sqrt(share2 / typical), LEAST_SD * prior.recovery_sd), MOST_RECOVERY_SD * prior.recovery_sd
-    )
-    return float(noise), float(recovery_sd)
+    return noise, recovery_sd, debit_sd

@@ -10,8 +10,9 @@ import polars as pl
 from matplotlib.figure import Figure
 from model_service.parameters import Parameters
 
+from ml_pipeline.steps.columns import column
 from ml_pipeline.steps.evaluate import ElementMetrics, Evaluation
-from ml_pipeline.steps.outcome import Outcomes, column
+from ml_pipeline.steps.outcome import Outcomes
 from ml_pipeline.steps.profile import DRIFTED
 
 mpl.use("Agg")

@@ -4,16 +4,16 @@ Columns of a prepared station: plant_id, heat_uid, treatment_no, heat_no, grade,
 steel_mass_t, metallic_kg (what the additions dilute), `f.<feature>` as `model_service.features` gives them,
 and per
 element `first.E` (wt %; half the limit where it is below one), `first_sd.E` (of that half limit), `final.E`
-(wt %),
-`added_kg.E` (kilograms of the element by certificate), `reference.E` (wt % of the steel that additions
-dilute),
-`low.E`, `high.E` (window).
+(wt %), `added_kg.E` (kilograms of the element by certificate), `aim.E` (wt %), `reference.E` (wt % of the
+steel that additions dilute), `low.E`, `high.E` (window), `lots.E` (list of lot and the
+kilograms of the element it brought, where it is a main part of it).
 """
 
 from collections.abc import Iterator
 
 import polars as pl
 from model_service.features import FEATURES, PLAUSIBLE
+from model_service.slow_state import MAIN_PCT
 
 from ml_pipeline.requests import metallic_yield
 
@@ -64,7 +64,7 @@ def _widen(heats: pl.DataFrame) -> pl.DataFrame:
     finals = _spread(_newest_final(heats), "chemistry", "element", "final.", drop_below=True)
     slag = _spread(heats, "slag", "oxide", "slag.")
     windows = _records(heats, "windows").with_columns(aim=_aim())
-    tipped, metallic = _tipped(heats)
+    tipped, metallic, lots = _tipped(heats)
     for part in (
         firsts,
         finals,
@@ -73,6 +73,7 @@ def _widen(heats: pl.DataFrame) -> pl.DataFrame:
         _pivot(windows, "low.", "min_pct"),
         _pivot(windows, "high.", "max_pct"),
         metallic,
+        lots,
         slag,
     ):
         wide = wide.join(part, on="row", how="left", maintain_order="left")
@@ -91,13 +92,15 @@ def _widen(heats: pl.DataFrame) -> pl.DataFrame:
         for c in wide.columns
         if c in KEPT
         or c == "metallic_kg"
-        or c.startswith("f.")
+        or c.startswith(
+            ("f.", "first.", "aim.", "low.", "high.", "added_kg.", "lots.")
+        )  # of any element that shares the oxygen
         or any(c == f"{p}{e}" for e in elements for p in _PREFIXES)
     ]
     return wide.select(kept)
 
 
-_PREFIXES = ("first.", "first_sd.", "final.", "added_kg.", "reference.", "low.", "high.")
+_PREFIXES = ("first_sd.", "final.", "reference.")
 
 
 def _aim() -> pl.Expr:
@@ -137,9 +140,9 @@ def _spread(
     return values.join(_pivot(limits, "first_sd.", "sd"), on="row", how="left", maintain_order="left")
 
 
-def _tipped(heats: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Kilograms per element (row, element, kg), and metallic kilograms per row: weighed, or decided where
-    nothing was weighed."""
+def _tipped(heats: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Kilograms per element (row, element, kg), metallic kilograms per row, and kilograms of each element by
+    lot: weighed, or decided where nothing was weighed."""
     fields = ["additive", "lot", "added_kg"]
     weighed = _records(heats, "weighed").select("row", *fields)
     decided = _records(heats.filter(pl.col("weighed").list.len() == 0), "decided").select("row", *fields)
@@ -164,10 +167,21 @@ def _tipped(heats: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     share = pl.coalesce("metallic_yield", "other_yield", assumed)
     metallic = _summed(found, "row", metallic_kg=pl.col("added_kg") * share)
     assays = found.explode("assay").drop_nulls("assay").unnest("assay")
+    lots = (
+        assays.filter(pl.col("pct") >= MAIN_PCT)
+        .select(
+            "row",
+            "element",
+            lot=pl.concat_str("additive", pl.col("lot").fill_null(""), separator=" "),
+            kg=pl.col("added_kg") * pl.col("pct") / 100,
+        )
+        .group_by("row", "element", maintain_order=True)
+        .agg(lots=pl.struct("lot", "kg"))
+    )
     kilograms = assays.group_by("row", "element", maintain_order=True).agg(
         kg=(pl.col("added_kg") * pl.col("pct") / 100).sum()
     )
-    return kilograms.sort("row", "element"), metallic
+    return kilograms.sort("row", "element"), metallic, _pivot(lots, "lots.", "lots")
 
 
 def _summed(records: pl.DataFrame, *key: str, **values: pl.Expr) -> pl.DataFrame:

@@ -8,7 +8,8 @@ import polars as pl
 from model_service.parameters import Parameters
 from numpy.typing import NDArray
 
-from ml_pipeline.steps.outcome import column, measured
+from ml_pipeline.steps.columns import column
+from ml_pipeline.steps.outcome import measured
 
 BINS = 10
 MIN_HEATS = 50

@@ -14,10 +14,11 @@ from model_service.parameters import (
     StationModel,
     SteelMass,
 )
-from model_service.priors import STATIONS, prior_element
+from model_service.priors import STATIONS, prior_element, prior_oxygen
 
 from ml_pipeline.steps import physics
-from ml_pipeline.steps.outcome import Vector, column, measured, terms
+from ml_pipeline.steps.columns import Vector, column
+from ml_pipeline.steps.outcome import measured, terms
 from ml_pipeline.steps.prepare import elements_of, feature_columns
 
 MIN_HEATS = 30
@@ -33,7 +34,7 @@ LIKE_UNKNOWN = "ladle_furnace"
 """Station whose priors are taken for one that the literature has no figures of."""
 
 
-def station_shell(heats: pl.DataFrame, priors: Mapping[str, ElementModel]) -> StationModel:
+def station_shell(station: str, heats: pl.DataFrame, priors: Mapping[str, ElementModel]) -> StationModel:
     """A station's model without elements."""
     mass = column(heats, "steel_mass_t")
     low, high = seen_range(mass)
@@ -43,6 +44,7 @@ def station_shell(heats: pl.DataFrame, priors: Mapping[str, ElementModel]) -> St
         features=_features(heats),
         elements={},
         interval_level=LEVEL,
+        oxygen=prior_oxygen(station),
     )
     return _trusting(shell, _trust(shell, heats, priors))
 

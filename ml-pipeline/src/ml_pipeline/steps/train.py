@@ -52,7 +52,7 @@ def _train_station(
     name: str, heats: pl.DataFrame, seed: int, tell: Callable[[str], None]
 ) -> tuple[StationModel, dict[str, str], Report]:
     priors = plant_priors(name, heats)
-    shell = station_shell(heats, priors)
+    shell = station_shell(name, heats, priors)
     older, newer = split_by_time(heats, CALIBRATION_FRACTION)
     lags = lagged(heats)
     elements, trees, report = {}, dict[str, str](), Report()

@@ -10,7 +10,7 @@ from typing import Any
 
 from plant_simulator import archive, catalogue, parameters
 from plant_simulator.catalogue import STATIONS, TAPPING
-from plant_simulator.policies import do, frontier, reference, scenes, speed
+from plant_simulator.policies import closed_loop, do, frontier, reference, scenes, speed
 from plant_simulator.policies.randomised import randomised
 
 Option = Callable[..., None]
@@ -87,6 +87,8 @@ def add(commands: Any, shared: argparse.ArgumentParser, option: Option) -> None:
     )
     _add_scene(command, option)
     command.set_defaults(run=_policy)
+
+    _add_scene(closed_loop.add(commands, shared, option), option)
 
     command = commands.add_parser(
         "bench", parents=[shared], help="print as JSON how fast heats are made on one core, and their digest"

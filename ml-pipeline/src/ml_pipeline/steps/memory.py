@@ -1,0 +1,80 @@
+"""The slow state of every prepared heat: `model_service.memory`, one element of many heats at a time."""
+
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from model_service.memory import effects
+from model_service.parameters import SlowState, StationModel
+from model_service.slow_state import settings_of
+from numpy.typing import NDArray
+
+from ml_pipeline.steps.columns import Vector, column
+
+CHUNK = 1000
+
+
+class Lots(NamedTuple):
+    """What each heat's lots brought of one element, wt % (heat, place); `code` is the lot, -1 for none."""
+
+    code: NDArray[np.int64]
+    added_pct: NDArray[np.float64]
+
+
+def lots_of(station: StationModel, element: str, heats: pl.DataFrame) -> Lots:
+    """The lots of `element` in every heat, with the mass believed as the model believes it."""
+    name = f"lots.{element}"
+    if name not in heats.columns:
+        return Lots(np.full((heats.height, 1), -1), np.zeros((heats.height, 1)))
+    mass = station.steel_mass_t
+    believed = mass.nominal + mass.trust * (column(heats, "steel_mass_t") - mass.nominal)
+    records = heats.select(name).with_row_index("row").explode(name).drop_nulls(name).unnest(name)
+    records = records.with_columns(
+        code=pl.col("lot").rank("dense").cast(pl.Int64), place=pl.int_range(pl.len()).over("row")
+    )
+    places = int(records["place"].max() or 0) + 1  # type: ignore[arg-type]
+    code = np.full((heats.height, places), -1, dtype=np.int64)
+    added = np.zeros((heats.height, places))
+    row, place = records["row"].to_numpy(), records["place"].to_numpy()
+    code[row, place] = records["code"].to_numpy()
+    added[row, place] = records["kg"].to_numpy() / (10 * believed[row])
+    return Lots(code, added)
+
+
+def correction(residual: Vector, lags: NDArray[np.intp], lots: Lots, slow_state: SlowState) -> Vector:
+    """What the Model Service adds to the base prediction of each heat, given the heats of `lags`; the slow
+    state is switched on."""
+    found = np.zeros(len(lags))
+    for start in range(0, len(lags), CHUNK):
+        rows = np.arange(start, min(start + CHUNK, len(lags)))
+        past = lags[rows]
+        code = np.concatenate(
+            [lots.code[rows], np.where(past[:, :, None] >= 0, lots.code[past], -1).reshape(len(rows), -1)],
+            axis=1,
+        )
+        slots = _slots(code)
+        places = lots.code.shape[1]
+        added = np.zeros((len(rows), past.shape[1], int(slots.max()) + 1))
+        b, n, p = np.nonzero((past[:, :, None] >= 0) & (lots.code[past] >= 0))
+        np.add.at(
+            added,
+            (b, n, slots[:, places:].reshape(len(rows), -1, places)[b, n, p]),
+            lots.added_pct[past[b, n], p],
+        )
+        known = np.where(past >= 0, residual[past], np.nan)
+        told = effects(known, added, settings_of([slow_state] * len(rows)))
+        by_lot = np.take_along_axis(told.lots, slots[:, :places], axis=1) * lots.added_pct[rows]
+        found[rows] = told.bias + by_lot.sum(axis=1)
+    return found
+
+
+def _slots(code: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number the different codes of each row from 0."""
+    order = np.argsort(code, axis=1, kind="stable")
+    ordered = np.take_along_axis(code, order, axis=1)
+    new = np.concatenate(
+        [np.zeros((len(code), 1), dtype=np.int64), (np.diff(ordered, axis=1) != 0).astype(np.int64)], axis=1
+    )
+    slots = np.empty_like(code)
+    np.put_along_axis(slots, order, np.cumsum(new, axis=1), axis=1)
+    return slots

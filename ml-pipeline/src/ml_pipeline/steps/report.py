@@ -1,0 +1,192 @@
+"""The evaluation for people and for programs, in the order in which a model is judged.
+
+1 marginal effect, 2 error, 3 intervals, 4 policy (where a simulator's figures are given).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ml_pipeline.steps.evaluate import ElementMetrics, Evaluation
+
+Policy = list[dict[str, Any]]
+"""Rows of the policy bench: what, bar, measured, unit, met, spread."""
+
+
+def document(found: Evaluation, policy: Policy | None = None) -> dict[str, Any]:
+    """The whole evaluation as JSON."""
+    stations = {
+        station: {
+            "marginal_effect": [effect._asdict() for effect in found.effects.get(station, [])],
+            "controlled": found.controlled[station],
+            "elements": {e: m._asdict() for e, m in elements.items()},
+            "grades": {
+                e: {grade: m._asdict() for grade, m in of.items()}
+                for e, of in found.grades[station].items()
+                if e in found.controlled[station]
+            },
+        }
+        for station, elements in found.metrics.items()
+    }
+    return {"stations": stations, "policy": policy or []}
+
+
+def markdown(found: Evaluation, policy: Policy | None = None, title: str = "Evaluation") -> str:
+    """The same as a page; its plots lie beside it."""
+    parts = [f"# {title}", _INTRODUCTION]
+    for station in found.metrics:
+        parts += [f"## {_named(station)}", f"![predictions and residuals]({station}.png)"]
+        parts += ["### 1 Marginal effect", _EFFECT, _effects(found, station)]
+        parts += ["### 2 Error", _ERROR, _errors(found, station)]
+        parts += ["### 3 Intervals", _INTERVALS, _intervals(found, station)]
+        parts += ["### By grade", f"![by grade]({station}-grades.png)", _grades(found, station)]
+    parts += ["## 4 Policy"]
+    parts += [_POLICY, "![policies](policy.png)", _policy(policy)] if policy else [_NO_POLICY]
+    return "\n\n".join(parts) + "\n"
+
+
+def metrics_table(metrics: Mapping[str, Mapping[str, ElementMetrics]]) -> str:
+    """One line per station and element, for a person at a terminal.
+
+    Errors of the model, of its base prediction, of fixed and of rolling recovery, and of the grade's constant
+    (the closed loop's reference); widths of the model's 90 % interval and of rolling recovery's.
+    """
+    columns = ("MAE", "base", "fixed", "rolling", "(const)", "bias", "cover90", "width", "w.rolling")
+    lines = [f"{'':22s}{'heats':>6s}{''.join(f'{c:>10s}' for c in columns)}  residual slope / recovery"]
+    for station, elements in metrics.items():
+        for element, m in elements.items():
+            errors = (m.mae_pct, m.mae_base_pct, m.mae_handbook_pct, m.mae_rolling_pct, m.mae_constant_pct)
+            numbers = "".join(f"{error:10.5f}" for error in errors)
+            widths = f"{m.interval_width_pct:10.4f}{m.rolling_width_pct:10.4f}"
+            slope = (
+                f"{m.slope:+.3f} [{m.slope_low:+.3f}, {m.slope_high:+.3f}]" if m.slope is not None else "-"
+            )
+            name = f"{station} {element}"
+            lines.append(
+                f"{name:22s}{m.heats:6d}{numbers}{m.bias_pct:+10.5f}{m.coverage_90:10.3f}{widths}  {slope}"
+            )
+    return "\n".join(lines)
+
+
+def _effects(found: Evaluation, station: str) -> str:
+    rows = [
+        (
+            f"{e.additive} on {e.element}",
+            f"{e.heats:,}",
+            f"{e.share:.0%}",
+            f"{e.slope:+.3f}",
+            f"{e.low:+.3f} to {e.high:+.3f}",
+            _yes(e.is_right),
+        )
+        for e in found.effects.get(station, [])
+    ]
+    return _table(("pair", "heats with it", "share", "slope", "95 %", "within 20 %"), rows)
+
+
+def _errors(found: Evaluation, station: str) -> str:
+    rows = []
+    for element in found.controlled[station]:
+        m = found.metrics[station][element]
+        better = min(m.mae_handbook_pct, m.mae_rolling_pct)
+        rows.append(
+            (
+                element,
+                f"{m.heats:,}",
+                *(f"{v:.4f}" for v in (m.mae_pct, m.mae_base_pct, m.mae_handbook_pct, m.mae_rolling_pct)),
+                f"{m.mae_pct / better:.2f}",
+                f"{m.mae_constant_pct:.4f}",
+                f"{m.bias_pct:+.4f}",
+            )
+        )
+    head = ("element", "heats", "model", "without slow state", "fixed", "rolling", "model / better of both")
+    return _table((*head, "(grade's constant)", "bias"), rows)
+
+
+def _intervals(found: Evaluation, station: str) -> str:
+    rows = []
+    for element in found.controlled[station]:
+        m = found.metrics[station][element]
+        holds = m.coverage_low <= 0.9 <= m.coverage_high
+        rows.append(
+            (
+                element,
+                f"{m.coverage_90:.3f}",
+                f"{m.coverage_low:.3f} to {m.coverage_high:.3f}",
+                _yes(holds),
+                f"{m.interval_width_pct:.4f}",
+                f"{m.rolling_width_pct:.4f}",
+            )
+        )
+    head = ("element", "coverage", "95 %", "contains 0.90", "median width", "rolling recovery's")
+    return _table(head, rows)
+
+
+def _grades(found: Evaluation, station: str) -> str:
+    rows = [
+        (
+            element,
+            grade,
+            f"{m.heats:,}",
+            f"{m.mae_pct:.4f}",
+            f"{m.mae_handbook_pct:.4f}",
+            f"{m.mae_rolling_pct:.4f}",
+            f"{m.bias_pct:+.4f}",
+            f"{m.coverage_90:.3f}",
+            f"{m.coverage_low:.3f} to {m.coverage_high:.3f}",
+        )
+        for element in found.controlled[station]
+        for grade, m in found.grades[station][element].items()
+    ]
+    return _table(
+        ("element", "grade", "heats", "model", "fixed", "rolling", "bias", "coverage", "95 %"), rows
+    )
+
+
+def _policy(policy: Policy) -> str:
+    rows = []
+    for row in policy:
+        spread = row["spread"]
+        between = "" if not spread or spread[0] == spread[1] else f"{spread[0]:.4g} to {spread[1]:.4g}"
+        measured = "nothing" if row["measured"] is None else f"{row['measured']:.4g}"
+        met = {True: "yes", False: "**no**", None: ""}[row["met"]]
+        rows.append((row["what"], row["bar"] or "", measured, between, row["unit"], met))
+    return _table(("what", "bar", "measured", "95 % or range of plants", "unit", "met"), rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _named(station: str) -> str:
+    return station.replace("_", " ").capitalize()
+
+
+def _yes(is_so: bool) -> str:
+    return "yes" if is_so else "**no**"
+
+
+_INTRODUCTION = (
+    "On the newest heats, which the model has not learnt from. Operators close the loop, so the error on the "
+    "final chemistry says little of what a model is worth for recommending: what is first here matters most."
+)
+_EFFECT = (
+    "Slope of the residual (without the slow state) on what an additive brought of the element, beside the "
+    "recovery: 0 is a kilogram that does what the model says. Right: the 95 % interval lies within 20 %. The "
+    "pairs are those in which the additive brought a tenth or more of all that was added."
+)
+_ERROR = (
+    "Mean absolute error, wt %, beside a fixed recovery (the plant's median of the older heats) and a "
+    "rolling one (median of the last 50 heats). The grade's constant is the closed loop's "
+    "reference, not a rival."
+)
+_INTERVALS = "How many results lie in the model's 90 % interval, and how wide it is, wt %."
+_POLICY = (
+    "In the simulator, under do(Y), every policy on the very same heats; simulated money: what was tipped "
+    "plus a price for each miss. What each figure means is in the docstrings of `tests/bench/policy.py` and "
+    "`policy_figures.py`. What comes from knowing recoveries better stands apart from what comes from aiming "
+    "nearer the edge."
+)
+_NO_POLICY = (
+    "Not judged here: heats of the past cannot tell what other additions would have made of them. In the "
+    "simulator `make bench ONLY=policy` does, and `ml-pipeline evaluate --policy FILE` shows it here."
+)

@@ -1,0 +1,164 @@
+"""What oxygen takes from additions, and how one element protects another: the oxygen balance, made linear.
+
+Oxygen to be bound, kg per tonne of steel: dissolved (probe, carbon x oxygen), carried-over slag, air.
+Aluminium binds first; what is left is shared by affinity x amount (METALLURGY B6.3 to B6.5). Amounts are the
+heat's own needs, aim less first analysis, so the balance is a function of the heat's state; around them it is
+made linear, so that the outcome stays affine in the kilograms:
+
+    loss_pct_e = constant_pct_e + sum_p share_ep * added_pct_p,    share_ep <= 0 for p other than e
+
+More silicon leaves less oxygen to manganese: a negative share is protection. Arrays: heats h, elements e, p.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_service.contracts import Heat
+from model_service.features import feature_values
+from model_service.parameters import Feature, OxygenBalance
+
+Array = NDArray[np.float64]
+
+READINGS = ("oxygen_ppm", "c_pct", "slag_carry_over_kg_t", "slag_feo_pct", "slag_mno_pct")
+"""Features that the fields of Readings are, in their order."""
+_FEO, _MNO = 16 / 72, 16 / 71  # oxygen in an oxide
+_LOW_PPM, _HIGH_PPM = 50.0, 3000.0
+_NONE = 1e-9
+_LOGISTIC = 1.702  # a logistic distribution of this steepness is a normal one to 1 %
+_ROUNDS = 1  # what is burnt must be added too
+
+
+class Readings(NamedTuple):
+    """What tells of oxygen, each (h,); nan where not measured."""
+
+    oxygen_ppm: Array
+    carbon_pct: Array
+    carry_over_kg_t: Array
+    feo_pct: Array
+    mno_pct: Array
+
+
+class Debit(NamedTuple):
+    """Loss to oxygen in wt %: `constant_pct` (h, e), `share` (h, e, p) of what is added; `usual_pct` (h, e)
+    is the loss where the heat gets what it needs; `oxygen_kg_t` (h,) what there is to bind."""
+
+    constant_pct: Array
+    share: Array
+    usual_pct: Array
+    oxygen_kg_t: Array
+
+
+def elements_of(balance: OxygenBalance) -> list[str]:
+    """Elements that oxygen takes, in the order of the arrays."""
+    return sorted(balance.kg_per_kg)
+
+
+def oxygen_kg_t(balance: OxygenBalance, readings: Readings) -> Array:
+    """Oxygen that additions will bind, kg/t (h,): probe, carbon and what is usual, each by its weight.
+
+    A reading taken at its face would be too high where it is high, and its share of the truth learnt as less.
+    """
+    carbon = np.where(readings.carbon_pct > 0, readings.carbon_pct, np.nan)
+    estimates = (  # of the logarithm of the dissolved oxygen, each with its sd
+        (np.log(readings.oxygen_ppm), balance.probe_sd),
+        (np.log(balance.carbon_oxygen_pct_ppm / carbon), balance.by_carbon_sd),
+        (np.full(len(carbon), math.log(balance.usual_ppm)), balance.usual_sd),
+    )
+    log_ppm, precision = np.zeros_like(carbon), np.zeros_like(carbon)
+    for estimate, sd in estimates:
+        weight = np.where(np.isnan(estimate), 0.0, 1.0 / sd**2)
+        log_ppm, precision = log_ppm + weight * np.nan_to_num(estimate), precision + weight
+    ppm = np.clip(np.exp(log_ppm / precision), _LOW_PPM, _HIGH_PPM)
+    feo = np.where(np.isnan(readings.feo_pct), balance.feo_pct, readings.feo_pct)
+    mno = np.where(np.isnan(readings.mno_pct), balance.mno_pct, readings.mno_pct)
+    slag = np.where(np.isnan(readings.carry_over_kg_t), balance.carry_over_kg_t, readings.carry_over_kg_t)
+    from_slag = balance.slag_reacts * slag * (feo * _FEO + mno * _MNO) / 100
+    oxygen: Array = ppm / 1000 + from_slag + balance.air_kg_t
+    return oxygen
+
+
+def readings_of(heat: Heat, features: Sequence[Feature]) -> Readings:
+    """What one heat tells of oxygen; never outside the range of the station's `features`."""
+    limits = {feature.name: (feature.low, feature.high) for feature in features}
+    found = []
+    for name, value in zip(READINGS, feature_values(heat, READINGS), strict=True):
+        low, high = limits.get(name, (-math.inf, math.inf))
+        found.append(np.array([value if math.isnan(value) else min(max(value, low), high)]))
+    return Readings(*found)
+
+
+def debit(balance: OxygenBalance, readings: Readings, needed_pct: Array) -> Debit:
+    """Return the loss where additions bring `needed_pct` (h, e) into the steel, made linear around them."""
+    usual = np.array([balance.usual_kg_t.get(e, 0.0) for e in elements_of(balance)])
+    needed = np.where(np.any(needed_pct > _NONE, axis=1)[:, None], 10 * needed_pct, usual)
+    oxygen = oxygen_kg_t(balance, readings)
+    is_al, al_kg = _aluminium(balance)
+    amount = needed + np.where(is_al & (needed > _NONE), (al_kg * balance.al_takes * oxygen)[:, None], 0.0)
+    lost = _around(balance, oxygen, amount)
+    for _ in range(_ROUNDS):
+        amount = np.where(is_al, amount, needed + 10 * lost.usual_pct)
+        lost = _around(balance, oxygen, amount)
+    return lost
+
+
+def debit_of(balance: OxygenBalance, readings: Readings, added_pct: Array) -> Debit:
+    """Return the loss where `added_pct` (h, e) is added, made linear around that: exact there."""
+    return _around(balance, oxygen_kg_t(balance, readings), 10 * _dissolved(balance) * added_pct)
+
+
+def _around(balance: OxygenBalance, oxygen: Array, amount: Array) -> Debit:
+    """The balance where `amount` (h, e; kg/t) is dissolved in the steel."""
+    names = elements_of(balance)
+    per_oxygen = np.array([balance.kg_per_kg[e] for e in names])
+    affinity = np.array([balance.affinity.get(e, 0.0) for e in names])
+    is_al, al_kg = _aluminium(balance)
+    by_al, open_share = _by_aluminium(
+        balance, oxygen, balance.al_burnt * amount[:, is_al].sum(axis=1) / al_kg
+    )
+
+    pull = np.where(is_al, 0.0, affinity * amount)
+    total = np.maximum(pull.sum(axis=1, keepdims=True), _NONE)
+    per_pull = (oxygen - by_al)[:, None] * per_oxygen / total
+    free, most = per_pull * pull, balance.most_burnt * amount
+    capped = free > most
+    share = -(free / total)[:, :, None] * affinity
+    # Aluminium that still finds oxygen takes it from the others; beyond its share of it, it stays.
+    found = balance.al_burnt / al_kg * open_share
+    share[:, :, is_al] = -(per_oxygen * pull / total * found[:, None])[:, :, None]
+    share = np.where(capped[:, :, None], 0.0, share)
+    own = np.where(
+        capped, balance.most_burnt, np.minimum(per_pull * affinity * (1 - pull / total), balance.most_burnt)
+    )
+    diagonal = np.arange(len(names))
+    share[:, diagonal, diagonal] = np.where(is_al, (balance.al_burnt * open_share)[:, None], own)
+
+    loss = np.where(is_al, (al_kg * by_al)[:, None], np.minimum(free, most))
+    constant = (loss - np.einsum("hep,hp->he", share, amount)) / 10
+    return Debit(constant, share * _dissolved(balance), loss / 10, oxygen)
+
+
+def _dissolved(balance: OxygenBalance) -> Array:
+    """Share of each addition that is there to be burnt."""
+    return np.array([balance.dissolved.get(e, 1.0) for e in elements_of(balance)])
+
+
+def _aluminium(balance: OxygenBalance) -> tuple[NDArray[np.bool_], float]:
+    """Which column is aluminium, and how much of it oxygen burns, kg/kg."""
+    is_al = np.array([e == "Al" for e in elements_of(balance)])
+    return is_al, balance.kg_per_kg.get("Al", 1.0)
+
+
+def _by_aluminium(balance: OxygenBalance, oxygen: Array, could: Array) -> tuple[Array, Array]:
+    """Oxygen that aluminium is expected to bind where it could bind `could` (both kg/t), and the share of
+    more aluminium that still finds some: the smaller of `could` and what is there, known to `oxygen_sd`.
+
+    The normal distribution is taken as a logistic one, which has the integral in closed form.
+    """
+    there = balance.al_takes * oxygen
+    scale = balance.oxygen_sd * there / _LOGISTIC
+    ahead = (could - there) / scale
+    return could - scale * np.logaddexp(0.0, ahead), 1.0 / (1.0 + np.exp(np.clip(ahead, -50.0, 50.0)))

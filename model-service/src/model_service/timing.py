@@ -1,0 +1,76 @@
+"""How long one answer takes in process, and what it cannot go below: JSON, trees and HiGHS alone."""
+
+import time
+from collections.abc import Callable, Sequence
+from statistics import quantiles
+from unittest.mock import patch
+
+from model_service import incoming, optimiser
+from model_service.contracts import RecommendationRequest
+from model_service.documents import decode, encode
+from model_service.linear_program import Optimum, Problem, solve
+from model_service.model import Bundle
+from model_service.outcome import known_elements
+from model_service.recommendation import recommend
+from model_service.state import state_row
+
+_WARM_UP = 50
+
+
+def timing(bundle: Bundle, bodies: Sequence[bytes], runs: int) -> dict[str, dict[str, float]]:
+    """Return p50 and p99 (ms) of each part over `runs` calls, which take `bodies` (requests) by turns."""
+    requests = [decode(body, RecommendationRequest) for body in bodies]
+    answers = [recommend(bundle, request) for request in requests]
+    problems = [_problem_of(bundle, request) for request in requests]
+    rows = [_trees_of(bundle, request) for request in requests]
+
+    def new_heats(i: int) -> object:
+        incoming.forget()
+        return incoming.recommendation_request(bodies[i])
+
+    parts: dict[str, Callable[[int], object]] = {
+        "recommendation, request decoded": lambda i: recommend(bundle, requests[i]),
+        "recommendation, JSON in and out": lambda i: encode(
+            recommend(bundle, incoming.recommendation_request(bodies[i]))
+        ),
+        "decoding the request, its recent heats seen before": lambda i: incoming.recommendation_request(
+            bodies[i]
+        ),
+        "decoding the request, its recent heats new": new_heats,
+        "encoding the answer": lambda i: encode(answers[i]),
+        "trees alone": lambda i: [bundle.trees.predict(name, row) for name, row in rows[i]],
+        "linear program alone": lambda i: solve(problems[i]),
+    }
+    return {name: _measured(part, len(bodies), runs) for name, part in parts.items()}
+
+
+def _measured(part: Callable[[int], object], many: int, runs: int) -> dict[str, float]:
+    milliseconds = []
+    for run in range(_WARM_UP + runs):
+        started = time.perf_counter()
+        part(run % many)
+        milliseconds.append((time.perf_counter() - started) * 1000)
+    percentiles = quantiles(milliseconds[_WARM_UP:], n=100)
+    return {"p50_ms": percentiles[49], "p99_ms": percentiles[98]}
+
+
+def _problem_of(bundle: Bundle, request: RecommendationRequest) -> Problem:
+    """Return the first problem that HiGHS is given for a request, seen on its way there."""
+    seen: list[Problem] = []
+
+    def watched(problem: Problem) -> Optimum:
+        seen.append(problem)
+        return solve(problem)
+
+    with patch.object(optimiser, "solve", watched):
+        recommend(bundle, request)
+    return seen[0]
+
+
+def _trees_of(bundle: Bundle, request: RecommendationRequest) -> list[tuple[str, list[float]]]:
+    """Return the trees that a request needs, and the features it brings."""
+    station = bundle.parameters.stations[request.heat.treatment.station]
+    row = state_row(station, request.heat)
+    models = [station.elements[element] for element in known_elements(station, request.heat)]
+    names = [name for model in models for name in (model.recovery_tree, model.offset_tree) if name]
+    return [(name, row) for name in names]

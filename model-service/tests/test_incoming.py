@@ -1,0 +1,53 @@
+"""Requests as bytes: what is remembered changes nothing."""
+
+from typing import Any
+
+import pytest
+from making import asked, recent_heats
+from msgspec import json, to_builtins
+
+from model_service.contracts import PredictionRequest, RecommendationRequest
+from model_service.documents import decode, encode
+from model_service.errors import InvalidDocument, MalformedJson
+from model_service.incoming import prediction_request, recommendation_request
+from model_service.model import Bundle
+from model_service.recommendation import recommend
+
+
+def _body(**recent: Any) -> dict[str, Any]:
+    request = asked(recent_heats=recent_heats(asked(), 3, {"Mn": 0.8}))
+    document: dict[str, Any] = to_builtins(request)
+    document["recent_heats"][1] |= recent
+    return document
+
+
+def test_a_request_is_what_decoding_it_whole_gives() -> None:
+    body = encode(_body() | {"additions": []})
+
+    for _ in range(2):
+        assert to_builtins(recommendation_request(body)) == to_builtins(decode(body, RecommendationRequest))
+        assert to_builtins(prediction_request(body)) == to_builtins(decode(body, PredictionRequest))
+
+
+def test_the_answer_is_the_same_bytes(bundle: Bundle) -> None:
+    body = encode(_body())
+
+    assert encode(recommend(bundle, recommendation_request(body))) == encode(
+        recommend(bundle, decode(body, RecommendationRequest))
+    )
+
+
+@pytest.mark.parametrize("read", [recommendation_request, prediction_request])
+def test_what_is_wrong_in_a_recent_heat_is_named(read: Any) -> None:
+    with pytest.raises(InvalidDocument) as refused:
+        read(encode(_body(chemistry_after={"Mn": -1}) | {"additions": []}))
+
+    assert refused.value.faults[0].where == "$.recent_heats[1].chemistry_after.Mn"
+
+
+def test_too_many_recent_heats_and_what_is_no_json_are_refused() -> None:
+    with pytest.raises(InvalidDocument, match="recent_heats"):
+        recommendation_request(json.encode(_body() | {"recent_heats": _body()["recent_heats"] * 11}))
+    for body in (b"", b"{", b"\xff", b"[" * 100_000, b'{"recent_heats": [' + b"[" * 100_000):
+        with pytest.raises(MalformedJson):
+            recommendation_request(body)
