@@ -106,7 +106,8 @@ def test_bundle_that_did_not_pass_the_gate_is_not_registered(released: Folders, 
 
     for name in ("split.json", "profile.json", "model-card.md"):
         (tmp_path / name).write_bytes((released.work / name).read_bytes())
-    shutil.copytree(released.work / "bundle", tmp_path / "bundle")
+    for name in ("bundle", "card", "report"):
+        shutil.copytree(released.work / name, tmp_path / name)
     (tmp_path / "heats.parquet").symlink_to(released.work / "heats.parquet")
 
     with pytest.raises(GateError, match="has not passed the gate"):
