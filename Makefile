@@ -4,7 +4,7 @@ COMPONENTS := ml-pipeline backend monitoring model-service infra/plant-simulator
 RUNNER := $(MAKE) --no-print-directory -C infra/local
 
 .DEFAULT_GOAL := help
-.PHONY: help check test verify demo bench report load lock clean $(COMPONENTS) tests
+.PHONY: help check test verify demo bench report load reproduce model-image lock clean $(COMPONENTS) tests
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z][a-zA-Z_-]*:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,9 +18,9 @@ test:  ## on a fresh machine: every component's checks and tests, then contract 
 	@$(RUNNER) doctor
 	@ci/each 2 "check test" $(COMPONENTS) -- 1 "check test" tests
 
-verify:  ## what is slow: pages in a browser, kill -9 under load, a whole demo, a short load run
+verify:  ## what is slow: pages in a browser, kill -9 under load, a whole demo, a short load run, a model reproduced and its image
 	@$(RUNNER) doctor
-	@ci/each 1 verify infra/local -- 1 browser tests -- 1 chaos tests -- 1 load-run tests
+	@ci/each 1 verify infra/local -- 1 browser tests -- 1 chaos tests -- 1 load-run tests -- 1 release tests
 
 check:  ## format, lint, types and imports of everything
 	@ci/each 2 check $(COMPONENTS) tests
@@ -33,6 +33,12 @@ bench:  ## measure against the bars: all, or ONLY=simulator; tables here, rows i
 
 report:  ## docs/model again: the model and its policy on the simulated plant, from the last policy bench
 	@$(MAKE) --no-print-directory -C tests report
+
+reproduce:  ## MODEL_VERSION=n: build a registered model again from its record, compare byte for byte
+	@$(MAKE) --no-print-directory -C ml-pipeline reproduce MODEL_VERSION="$(MODEL_VERSION)"
+
+model-image:  ## MODEL_VERSION=n [BASE_IMAGE=...]: build, verify and record the Model Image of a released model
+	@$(MAKE) --no-print-directory -C ml-pipeline model-image MODEL_VERSION="$(MODEL_VERSION)" BASE_IMAGE="$(BASE_IMAGE)"
 
 load:  ## Locust against a running demo for 30 s: whole heats, and the model service directly
 	@$(MAKE) --no-print-directory -C tests load

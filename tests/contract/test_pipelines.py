@@ -32,7 +32,7 @@ def changes(name: str) -> list[str]:
 def test_every_lifecycle_is_included() -> None:
     included = {entry["local"] for entry in read(".gitlab-ci.yml")["include"]}
 
-    assert included == {f"ci/{name}.yml" for name in (*FOLDERS, "whole")}
+    assert included == {f"ci/{name}.yml" for name in (*FOLDERS, "model-image", "whole")}
 
 
 @pytest.mark.parametrize("name", FOLDERS)

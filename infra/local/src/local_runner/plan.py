@@ -105,6 +105,8 @@ class Plan:
                 "ML_PIPELINE_ARTIFACTS": str(folder / "mlflow" / "artifacts"),
                 "ML_PIPELINE_WORK": str(folder / "pipeline"),
                 "ML_PIPELINE_MODELS": str(self.champion.parent),
+                "ML_PIPELINE_TRIAL": "true",  # a demo is for trying out, edited code too
+                "ML_PIPELINE_IMAGE": "never",
                 "MLFLOW_DISABLE_TELEMETRY": "true",
             },
             "plant-simulator": {},
