@@ -144,7 +144,7 @@ def run_train(folders: Folders, tell: Tell) -> None:
     )
     del test
     with threadpool_limits(limits=1):  # sums in one order: same heats, same bytes
-        trained = train(past, seed, tell)
+        trained = train(past, seed, tell, folders.options.processes)
     requests = _golden_requests(folders, past, list(trained.parameters.stations))
     bundle_hash = write_bundle(_empty(folders.work / "bundle"), trained.parameters, trained.trees, requests)
     (folders.work / "parameters.json").write_bytes(pretty(trained.parameters))

@@ -9,6 +9,7 @@ from model_service.parameters import check_parameters
 from ml_pipeline import pipeline
 from ml_pipeline.errors import TooFewHeatsError
 from ml_pipeline.pipeline import Folders
+from ml_pipeline.steps import parallel
 from ml_pipeline.steps.train import train
 from ml_pipeline.work import read_json
 
@@ -32,6 +33,18 @@ def test_same_heats_in_another_folder_give_the_same_bytes(
         assert (other.work / "bundle" / file).read_bytes() == (
             released.work / "bundle" / file
         ).read_bytes(), file
+
+
+def test_elements_trained_in_several_processes_are_the_same(
+    released: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "WORTH_HEATS", 100)
+    heats = {"tapping": prepared(released).head(200)}
+
+    one, two = train(heats, seed=1), train(heats, seed=1, processes=2)
+
+    assert one == two
+    assert {"C", "Mn", "Si"} <= set(two.report["tapping"])
 
 
 def test_hidden_recoveries_are_found(released: Folders) -> None:

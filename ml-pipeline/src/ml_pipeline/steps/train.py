@@ -11,6 +11,7 @@ from ml_pipeline.errors import TooFewHeatsError
 from ml_pipeline.steps import calibration, physics
 from ml_pipeline.steps.element import Fitted, Wanted, fit_element, useful_trees
 from ml_pipeline.steps.outcome import lagged, terms
+from ml_pipeline.steps.parallel import map_elements
 from ml_pipeline.steps.split import split_by_time
 from ml_pipeline.steps.station import MIN_HEATS, plant_priors, station_shell
 
@@ -26,10 +27,23 @@ class Trained(NamedTuple):
     report: dict[str, Report]
 
 
+class _Done(NamedTuple):
+    """One element: its model and trees, notes for a person, and a line of them."""
+
+    model: ElementModel
+    trees: dict[str, str]
+    notes: dict[str, object]
+    said: str
+
+
 def train(
-    prepared: Mapping[str, pl.DataFrame], seed: int, tell: Callable[[str], None] = lambda _: None
+    prepared: Mapping[str, pl.DataFrame],
+    seed: int,
+    tell: Callable[[str], None] = lambda _: None,
+    processes: int = 1,
 ) -> Trained:
-    """Train every station of the prepared heats (all of them: hold the test heats back before).
+    """Train every station of the prepared heats (all of them: hold the test heats back before), so many
+    elements at once as `processes`; the result does not depend on it.
 
     Raises TooFewHeatsError where no station has enough heats to learn from.
     """
@@ -38,7 +52,7 @@ def train(
         if heats.height < MIN_HEATS:
             tell(f"  {name}: {heats.height} heats are too few (at least {MIN_HEATS}); left out")
             continue
-        stations[name], of_station, report[name] = _train_station(name, heats, seed, tell)
+        stations[name], of_station, report[name] = _train_station(name, heats, seed, tell, processes)
         trees.update(of_station)
     if not stations:
         counts = ", ".join(f"{name} {heats.height}" for name, heats in prepared.items()) or "none"
@@ -49,37 +63,44 @@ def train(
 
 
 def _train_station(
-    name: str, heats: pl.DataFrame, seed: int, tell: Callable[[str], None]
+    name: str, heats: pl.DataFrame, seed: int, tell: Callable[[str], None], processes: int
 ) -> tuple[StationModel, dict[str, str], Report]:
     priors = plant_priors(name, heats)
     shell = station_shell(name, heats, priors)
+    elements, trees, report = {}, dict[str, str](), Report()
+    for element, done in map_elements(_train_element, (name, shell, seed), heats, priors, processes):
+        elements[element], report[element] = done.model, done.notes
+        trees.update(done.trees)
+        if done.said:
+            tell(f"  {name} {element}: {done.said}")
+    return msgspec.structs.replace(shell, elements=dict(sorted(elements.items()))), trees, report
+
+
+def _train_element(
+    told: tuple[str, StationModel, int], heats: pl.DataFrame, element: str, prior: ElementModel
+) -> _Done:
+    """Train one element; what it needs of the others is in the shell, so elements may be trained at once."""
+    name, shell, seed = told
+    known = int(physics.usable(terms(shell, element, prior, heats)).sum())
+    if known < MIN_HEATS:
+        return _Done(_fitting(prior, shell), {}, {"heats": known, "model": "prior"}, "")
     older, newer = split_by_time(heats, CALIBRATION_FRACTION)
     lags = lagged(heats)
-    elements, trees, report = {}, dict[str, str](), Report()
-    for element, prior in priors.items():
-        known = int(physics.usable(terms(shell, element, prior, heats)).sum())
-        if known < MIN_HEATS:
-            elements[element], report[element] = _fitting(prior, shell), {"heats": known, "model": "prior"}
-            continue
-        wanted, trial = Wanted(recovery=False, offset=False), None
-        if physics.usable(terms(shell, element, prior, older)).sum() >= MIN_HEATS:
-            # Whether trees help, and how wide intervals are, is seen on heats newer than those learnt from.
-            free = fit_element(name, element, shell, prior, older, seed, Wanted(recovery=True, offset=True))
-            wanted = useful_trees(free, shell, element, newer)
-            trial = fit_element(name, element, shell, prior, older, seed, wanted)
-        final = fit_element(name, element, shell, prior, heats, seed, wanted)
-        slow_state = calibration.best_slow_state(final, shell, element, heats, lags)
-        factor = calibration.NORMAL_FACTOR
-        if trial is not None:
-            tried = calibration.with_slow_state(trial.model, slow_state)
-            factor = calibration.interval_factor(tried, trial.trees, shell, element, heats, newer, lags)
-        elements[element] = msgspec.structs.replace(
-            final.model, slow_state=slow_state, interval_factor=factor
-        )
-        trees.update(final.trees)
-        report[element] = {**final.notes, "interval_factor": factor, "trees": sorted(final.trees)}
-        tell(f"  {name} {element}: {_said(final, known)}")
-    return msgspec.structs.replace(shell, elements=dict(sorted(elements.items()))), trees, report
+    wanted, trial = Wanted(recovery=False, offset=False), None
+    if physics.usable(terms(shell, element, prior, older)).sum() >= MIN_HEATS:
+        # Whether trees help, and how wide intervals are, is seen on heats newer than those learnt from.
+        free = fit_element(name, element, shell, prior, older, seed, Wanted(recovery=True, offset=True))
+        wanted = useful_trees(free, shell, element, newer)
+        trial = fit_element(name, element, shell, prior, older, seed, wanted)
+    final = fit_element(name, element, shell, prior, heats, seed, wanted)
+    slow_state = calibration.best_slow_state(final, shell, element, heats, lags)
+    factor = calibration.NORMAL_FACTOR
+    if trial is not None:
+        tried = calibration.with_slow_state(trial.model, slow_state)
+        factor = calibration.interval_factor(tried, trial.trees, shell, element, heats, newer, lags)
+    model = msgspec.structs.replace(final.model, slow_state=slow_state, interval_factor=factor)
+    notes = {**final.notes, "interval_factor": factor, "trees": sorted(final.trees)}
+    return _Done(model, final.trees, notes, _said(final, known))
 
 
 def _fitting(prior: ElementModel, shell: StationModel) -> ElementModel:
