@@ -290,7 +290,7 @@ def run(
 ) -> dict[str, Any]:
     """Play, write the two tables and the summary, and return it."""
     begun, figures = time.perf_counter(), scenes.figures_of(p, loop.scene)
-    best_aim = best_aim_of(plant, p, loop)
+    best_aim = None if loop.is_randomised else best_aim_of(plant, p, loop)
     output.mkdir(parents=True, exist_ok=True)
     judged, given, slopes = 0, 0, Slopes(plant)
     writers: dict[str, pq.ParquetWriter] = {}
