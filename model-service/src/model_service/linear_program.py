@@ -25,6 +25,12 @@ Indices = NDArray[np.intp]
 
 TOLERANCE_SD = 1e-6
 _ROUNDS = 12
+_OPTIONS: dict[str, bool | int | str] = {
+    "output_flag": False,
+    "presolve": "off",
+    "threads": 1,
+    "simplex_iteration_limit": 10_000,
+}
 _OUTSIDE = 4.0  # price of a shortage beyond the limit itself, in prices of one within the margin
 _DEARER = 50.0  # price of a shortage of one sd, in prices of the cheapest way to add one sd
 
@@ -244,7 +250,7 @@ def _highs() -> highspy.Highs:
     """One instance per thread; every request passes a new model, so no answer depends on an earlier one."""
     if not hasattr(_kept, "highs"):
         highs = highspy.Highs()  # type: ignore[no-untyped-call]
-        for option, value in (("output_flag", False), ("presolve", "off"), ("threads", 1)):
+        for option, value in _OPTIONS.items():
             highs.setOptionValue(option, value)
         _kept.highs = highs
     instance: highspy.Highs = _kept.highs
