@@ -165,7 +165,9 @@ def _around(balance: OxygenBalance, columns: _Columns, oxygen: Array, amount: Ar
     # Aluminium that still finds oxygen takes it from the others; beyond its share of it, it stays.
     found = balance.al_burnt / columns.al_kg * at.open_share
     share[:, :, columns.is_al] = -(columns.per_oxygen * at.pull_share * found[:, None])[:, :, None]
-    share = np.where(at.capped[:, :, None], 0.0, share)
+    # What the heat does not ask for protects nothing: far from what is usual a straight line would promise
+    # more than there is to protect.
+    share = np.where(at.capped[:, :, None] | (amount <= _NONE)[:, None, :], 0.0, share)
     open_own = np.minimum(at.per_pull * columns.affinity * (1 - at.pull_share), balance.most_burnt)
     own = np.where(at.capped, balance.most_burnt, open_own)
     diagonal = np.arange(len(columns.is_al))
