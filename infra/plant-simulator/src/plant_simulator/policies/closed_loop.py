@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from plant_simulator import catalogue, handbook, parameters, scenarios, steelmaker
+from plant_simulator import handbook, options, scenarios, steelmaker
 from plant_simulator.bulk import Block, View, simulate
 from plant_simulator.catalogue import STATIONS, TAPPING, Catalogue
 from plant_simulator.elements import AL, ELEMENTS, Booleans, Floats
@@ -356,17 +356,15 @@ def _keys(plant: Catalogue, cases: Cases) -> dict[str, Any]:
     return {"line": seen.line, "heat_no": seen.heat_no, "grade": pa.array(grades, pa.string())}
 
 
-def add(
-    commands: Any, shared: argparse.ArgumentParser, option: Callable[..., None]
-) -> argparse.ArgumentParser:
+def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     """Add the command to the simulator's command line."""
-    command: argparse.ArgumentParser = commands.add_parser(
+    command = commands.add_parser(
         "closed-loop",
         parents=[shared],
         help="let an outside recommender (a command: JSON lines in and out) advise many lines, and judge it",
     )
-    option(command, "--recommender", required=True, help="e.g. 'model-service stream --bundle DIR'")
-    option(command, "--station", default=TAPPING, choices=STATIONS, help="(default: %(default)s)")
+    options.option(command, "--recommender", required=True, help="e.g. 'model-service stream --bundle DIR'")
+    options.option(command, "--station", default=TAPPING, choices=STATIONS, help="(default: %(default)s)")
     for name, default, what in (
         ("--first-line", 1, "the first line that is played"),
         ("--lines", 16, "lines, side by side"),
@@ -374,9 +372,9 @@ def add(
         ("--skip", 32, "heats at the beginning of each line that are played, not judged"),
         ("--optimum-lines", 16, "lines that the optima play too"),
     ):
-        option(command, name, type=int, default=default, help=f"{what} (default: %(default)s)")
-    option(command, "--confidence", type=float, help="of every request, and of the informed optimum")
-    option(
+        options.option(command, name, type=int, default=default, help=f"{what} (default: %(default)s)")
+    options.option(command, "--confidence", type=float, help="of every request, and of the informed optimum")
+    options.option(
         command,
         "--miss-price",
         type=float,
@@ -388,28 +386,29 @@ def add(
         action="store_true",
         help="tip kilograms that depend on no reading instead of the advice: for judging predictions",
     )
-    option(command, "--output", type=Path, required=True, help="folder")
+    options.option(command, "--output", type=Path, required=True, help="folder")
+    options.scenario(command)
+    options.parameter_set(command)
     command.set_defaults(run=_closed_loop)
-    return command
 
 
-def _closed_loop(options: argparse.Namespace) -> None:
-    plant, figures = catalogue.load(options.catalogue), parameters.load(options.parameters)
+def _closed_loop(given: argparse.Namespace) -> None:
+    plant, figures = options.plant_of(given)
     loop = Loop(
-        scene=scenes.Scene(options.seed, options.parameter_set, options.scenario),
-        station=options.station,
-        first_line=options.first_line,
-        lines=options.lines,
-        heats_per_line=options.heats_per_line,
-        skip=options.skip,
-        confidence=options.confidence,
-        miss_price=options.miss_price,
-        optimum_lines=options.optimum_lines,
-        is_randomised=options.randomised,
+        scene=scenes.named(given.seed, options.started(given)),
+        station=given.station,
+        first_line=given.first_line,
+        lines=given.lines,
+        heats_per_line=given.heats_per_line,
+        skip=given.skip,
+        confidence=given.confidence,
+        miss_price=given.miss_price,
+        optimum_lines=given.optimum_lines,
+        is_randomised=given.randomised,
     )
 
     def tell(line: str) -> None:
         sys.stderr.write(f"closed-loop: {line}\n")
 
-    run(plant, figures, loop, options.recommender, options.output, tell)
-    sys.stdout.write(f"heats.parquet, answers.parquet, summary.json in {options.output}\n")
+    run(plant, figures, loop, given.recommender, given.output, tell)
+    sys.stdout.write(f"heats.parquet, answers.parquet, summary.json in {given.output}\n")
