@@ -12,6 +12,7 @@ Figures = dict[str, tuple[list[float], str]]
 
 OURS, STEELMAKER, HANDBOOK = "recommender", "steelmaker", "handbook at its best aim"
 INFORMED, SAME, ALL_KNOWING = "informed", "informed at the same confidence", "all-knowing"
+CEILING = "ceiling"
 THEIR_AIM_OUR_KNOWLEDGE = "handbook's aim/recommender's knowledge"
 OUR_AIM_THEIR_KNOWLEDGE = "recommender's aim/handbook's knowledge"
 OUR_AIM_OUR_KNOWLEDGE = "recommender's aim/recommender's knowledge"
@@ -93,8 +94,8 @@ def rate(heats: pl.DataFrame, policy: str, by: str = "in_window") -> list[float]
 
 
 def by_grade(heats: pl.DataFrame) -> dict[str, dict[str, float]]:
-    """Per grade in-window rates (%, truth): ours, the steelmaker's, and the ceiling, which is the informed
-    optimum's on the lines it played; and heats.
+    """Per grade in-window rates (%, truth) of every policy on the heats it played, and our heats. The ceiling
+    knows all of a heat but its first chemistry, of which it has the sample, and spends whatever lands it.
     """
     rows = heats.group_by("grade", "policy").agg(pl.col("in_window").mean() * 100, pl.len()).sort("grade")
     found: dict[str, dict[str, float]] = {}

@@ -41,7 +41,7 @@ from plant_simulator.policies.cases import (
     score,
     windows_of,
 )
-from plant_simulator.policies.optimum import by_confidence, by_price_of_a_miss
+from plant_simulator.policies.optimum import by_confidence
 from plant_simulator.policies.randomised import randomised
 from plant_simulator.policies.recommender import Advice, Desk, Recommender, moved
 from plant_simulator.policies.slopes import Slopes
@@ -219,14 +219,15 @@ def kilograms(
 
 
 def optima(loop: Loop) -> dict[str, reference.Policy]:
-    """The reference optima: the informed one at the recommender's confidence (where one is given) and by the
-    price of a miss.
+    """The reference optima: the informed one by the price of a miss, and at the recommender's confidence
+    where one is given.
     """
-    found = {reference.ALL_KNOWING: reference.all_knowing()}
+    known = (reference.ALL_KNOWING, reference.CEILING, reference.INFORMED)
+    found = {name: frontier.named(name, None, None, loop.miss_price) for name in known}
     if loop.confidence is not None:
         same = by_confidence(loop.confidence, loop.miss_price)
         found[f"{reference.INFORMED} at the same confidence"] = reference.informed(same)
-    return found | {reference.INFORMED: reference.informed(by_price_of_a_miss(loop.miss_price))}
+    return found
 
 
 def heats_table(plant: Catalogue, cases: Cases, policy: str, outcome: Outcome, miss_price: float) -> pa.Table:
