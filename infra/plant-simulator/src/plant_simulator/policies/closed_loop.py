@@ -41,7 +41,6 @@ from plant_simulator.policies.cases import (
     score,
     windows_of,
 )
-from plant_simulator.policies.optimum import by_confidence
 from plant_simulator.policies.randomised import randomised
 from plant_simulator.policies.recommender import Advice, Desk, Recommender, moved
 from plant_simulator.policies.slopes import Slopes
@@ -60,7 +59,8 @@ KNOWLEDGE_ROUNDS, MOST_LESS_PCT, LEAST_SOURCE_PCT = 4, 0.05, 5.0
 class Loop(NamedTuple):
     """What is played. The first `skip` heats of each line are played and not judged: a plant has a past. The
     optima, which take long, play the first `optimum_lines` lines, and so does the handbook over its aims.
-    `confidence` goes into every request (None: the recommender's own default) and is the informed optimum's.
+    Every heat tells the recommender what a miss costs; where a `confidence` is given, that goes into every
+    request instead, and the informed optimum keeps it too.
     """
 
     scene: scenes.Scene
@@ -219,15 +219,13 @@ def kilograms(
 
 
 def optima(loop: Loop) -> dict[str, reference.Policy]:
-    """The reference optima: the informed one by the price of a miss, and at the recommender's confidence
-    where one is given.
+    """The reference optima; the informed one takes its margins as the recommender is asked to: by the price
+    of a miss, or for a confidence.
     """
-    known = (reference.ALL_KNOWING, reference.CEILING, reference.INFORMED)
-    found = {name: frontier.named(name, None, None, loop.miss_price) for name in known}
-    if loop.confidence is not None:
-        same = by_confidence(loop.confidence, loop.miss_price)
-        found[f"{reference.INFORMED} at the same confidence"] = reference.informed(same)
-    return found
+    price = loop.miss_price
+    known = (reference.ALL_KNOWING, reference.CEILING)
+    found = {name: frontier.named(name, None, None, price) for name in known}
+    return found | {reference.INFORMED: frontier.named(reference.INFORMED, None, loop.confidence, price)}
 
 
 def heats_table(plant: Catalogue, cases: Cases, policy: str, outcome: Outcome, miss_price: float) -> pa.Table:
@@ -296,7 +294,7 @@ def run(
     judged, given, slopes = 0, 0, Slopes(plant)
     writers: dict[str, pq.ParquetWriter] = {}
     with Recommender(command) as recommender:
-        desk = Desk(plant, recommender, loop.station, loop.lines, loop.confidence)
+        desk = Desk(plant, recommender, loop.station, loop.lines, loop.confidence, loop.miss_price)
         for block in play(plant, p, loop, desk):
             part = rows_of(block, block.cases.observed.heat_no > loop.skip)
             if not len(part.cases):
@@ -374,7 +372,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         ("--optimum-lines", 16, "lines that the optima play too"),
     ):
         options.option(command, name, type=int, default=default, help=f"{what} (default: %(default)s)")
-    options.option(command, "--confidence", type=float, help="of every request, and of the informed optimum")
+    options.option(command, "--confidence", type=float, help="in every request, instead of a price of misses")
     options.option(
         command,
         "--miss-price",
