@@ -210,7 +210,8 @@ def _starts(bundle: Path) -> Figures:
 def _environment() -> Figures:
     """Packages of the image's lock that training needs and serving must not have."""
     lock = (SERVICE / "requirements.lock").read_text()
-    names = {line.split("==")[0] for line in lock.splitlines() if "==" in line}
+    pins = [line for line in lock.splitlines() if "==" in line and "sys_platform == 'never'" not in line]
+    names = {pin.split("==")[0] for pin in pins}
     found = [name for name in NOT_WANTED if name in names]
     return {"training libraries in its environment": ([float(len(found))], "packages")}
 
