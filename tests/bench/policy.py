@@ -26,7 +26,6 @@ from bench.closed_loops import ROOT, STATIONS, Bench, Done, Loop, Plant
 from bench.policy_figures import ALL_KNOWING, CEILING, HANDBOOK, INFORMED, OURS, STEELMAKER, Figures
 
 FOLDER = ROOT / "build" / "bench" / "policy"
-FRONTIER = (0.9, 0.95, 0.98, 0.99, 0.995, 0.998)
 SKIP, LOT_AFTER = 32, 32
 CONTROLLED = ("C", "Si", "Mn", "Cr", "V", "Mo", "Al")
 
@@ -44,10 +43,11 @@ class Size(NamedTuple):
     past_heats: int
     set_past_heats: int
     few_lines: int
+    confidences: tuple[float, ...]
 
 
-FULL = Size((7, 11, 23), 200, 104, 16, 20, 16, 64, 4000, 2500, 32)
-QUICK = Size((7,), 16, 72, 6, 1, 6, 24, 3000, 2000, 4)
+FULL = Size((7, 11, 23), 200, 104, 16, 20, 16, 64, 4000, 2500, 32, (0.9, 0.95, 0.98, 0.99, 0.995, 0.998))
+QUICK = Size((7,), 12, 72, 6, 1, 4, 24, 2500, 2000, 8, (0.9, 0.98, 0.998))
 
 
 def measure() -> Figures:
@@ -64,7 +64,7 @@ def measure() -> Figures:
         **_money(size, done, plants),
         **_over_sets(done, sets),
         **_lot(done, plants[0]),
-        **_frontiers(done),
+        **_frontiers(size, done),
         **_knowledge(done),
     }
 
@@ -90,7 +90,7 @@ def _loops(size: Size, plants: list[Plant], sets: list[Plant], bundles: dict[Pla
         add(f"seed {plant.seed}", plant, size.lines, size.heats, size.optimum_lines)
     bad = ("--scenario", f"simn-lot-low@{SKIP + LOT_AFTER + 1}")
     add("bad lot", first, size.lines, size.heats, 0, *bad)
-    for confidence in FRONTIER:
+    for confidence in size.confidences:
         add(f"confidence {confidence}", first, size.few_lines, 64, size.few_lines // 4, c=confidence)
     add("by chance", first, size.few_lines, 64, 0, "--randomised")
     for plant in sets:
@@ -171,11 +171,11 @@ def _lot(done: dict[str, Done], plant: Plant) -> Figures:
     return found
 
 
-def _frontiers(done: dict[str, Done]) -> Figures:
+def _frontiers(size: Size, done: dict[str, Done]) -> Figures:
     """For a plot of cost against in-window rate: over confidences, over aims, and single policies."""
     found: Figures = {}
     for station in STATIONS:
-        points = figures.frontier({c: done[f"confidence {c} {station}"] for c in FRONTIER})
+        points = figures.frontier({c: done[f"confidence {c} {station}"] for c in size.confidences})
         for (policy, at), (cost, rate) in points.items():
             found[f"{station}: frontier, {policy} at {at}, cost"] = ([cost], "EUR/t")
             found[f"{station}: frontier, {policy} at {at}, rate"] = ([rate], "%")
