@@ -13,6 +13,7 @@ from ml_pipeline.steps.element import Fitted, Wanted, fit_element, useful_trees
 from ml_pipeline.steps.outcome import lagged, terms
 from ml_pipeline.steps.split import split_by_time
 from ml_pipeline.steps.station import MIN_HEATS, plant_priors, station_shell
+from ml_pipeline.steps.temperature import fit_temperature
 
 CALIBRATION_FRACTION = 0.25
 Report = dict[str, dict[str, object]]
@@ -79,7 +80,11 @@ def _train_station(
         trees.update(final.trees)
         report[element] = {**final.notes, "interval_factor": factor, "trees": sorted(final.trees)}
         tell(f"  {name} {element}: {_said(final, known)}")
-    return msgspec.structs.replace(shell, elements=dict(sorted(elements.items()))), trees, report
+    after = fit_temperature(shell, heats)
+    if after is not None:
+        tell(f"  {name} temperature: {after.offset_c:+.1f} C, sd {after.sd_c:.1f} C")
+    station = msgspec.structs.replace(shell, elements=dict(sorted(elements.items())), temperature=after)
+    return station, trees, report
 
 
 def _fitting(prior: ElementModel, shell: StationModel) -> ElementModel:
