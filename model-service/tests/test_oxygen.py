@@ -40,11 +40,19 @@ def test_the_linear_balance_is_the_balance_and_its_slope(killed: dict[str, float
     here = debit_of(_balance(), readings, added)
 
     assert _loss(here, added) == pytest.approx(here.usual_pct[0])
-    for p in range(added.shape[1]):
+    for p in np.flatnonzero(added[0]):
         step = np.zeros_like(added)
         step[0, p] = 1e-5
         moved = debit_of(_balance(), readings, added + step).usual_pct[0]
         assert moved - here.usual_pct[0] == pytest.approx(1e-5 * here.share[0][:, p], abs=2e-9)
+
+
+def test_what_a_heat_does_not_ask_for_is_not_believed_to_protect() -> None:
+    lost = debit(_balance(), _readings(oxygen_ppm=900.0), _row(V=0.04, C=0.2))
+    si, v = elements_of(_balance()).index("Si"), elements_of(_balance()).index("V")
+
+    assert lost.share[0][v, si] == 0.0
+    assert _loss(lost, _row(Si=0.2))[v] > -0.02
 
 
 def test_what_is_burnt_binds_no_more_than_the_oxygen_there_is() -> None:

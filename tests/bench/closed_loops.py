@@ -35,7 +35,9 @@ class Plant(NamedTuple):
 
 
 class Loop(NamedTuple):
-    """One closed loop; `more` are further options of `plant-simulator closed-loop`."""
+    """One closed loop; with a confidence, or else with the price of a miss in every request. `more` are
+    further options of `plant-simulator closed-loop`.
+    """
 
     name: str
     plant: Plant
@@ -45,7 +47,7 @@ class Loop(NamedTuple):
     heats_per_line: int
     skip: int
     optimum_lines: int
-    confidence: float
+    confidence: float | None
     more: tuple[str, ...] = ()
 
 
@@ -106,13 +108,13 @@ class Bench:
             "--heats-per-line": loop.heats_per_line,
             "--skip": loop.skip,
             "--optimum-lines": loop.optimum_lines,
-            "--confidence": loop.confidence,
         }
         _run(
             [
                 *(_simulator(), "closed-loop", *loop.plant.options, "--station", loop.station),
                 *("--recommender", f"{service} stream --bundle {loop.bundle}", "--output", str(output)),
                 *(text for name, value in sizes.items() for text in (name, str(value))),
+                *(() if loop.confidence is None else ("--confidence", str(loop.confidence))),
                 *loop.more,
             ]
         )

@@ -153,6 +153,8 @@ def _in_process(bundle: Path, bodies: Sequence[bytes]) -> Figures:
     }
     whole = "recommendation, request decoded"
     figures[f"in process: {whole}, p99"] = ([run[whole]["p99_ms"] for run in runs], "ms")
+    busy = [run[whole]["processor_p50_ms"] for run in runs]
+    figures[f"in process: {whole}, p50 of the processor's time"] = (busy, "ms")
     return figures
 
 
@@ -208,7 +210,8 @@ def _starts(bundle: Path) -> Figures:
 def _environment() -> Figures:
     """Packages of the image's lock that training needs and serving must not have."""
     lock = (SERVICE / "requirements.lock").read_text()
-    names = {line.split("==")[0] for line in lock.splitlines() if "==" in line}
+    pins = [line for line in lock.splitlines() if "==" in line and "sys_platform == 'never'" not in line]
+    names = {pin.split("==")[0] for pin in pins}
     found = [name for name in NOT_WANTED if name in names]
     return {"training libraries in its environment": ([float(len(found))], "packages")}
 
@@ -258,7 +261,7 @@ def _process(
                 os.killpg(process.pid, signal.SIGTERM)
 
 
-def _wait(port: int, path: str, process: "subprocess.Popen[bytes]", seconds: float = 60.0) -> None:
+def _wait(port: int, path: str, process: "subprocess.Popen[bytes]", seconds: float = 240.0) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end and process.poll() is None:
         try:

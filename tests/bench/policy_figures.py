@@ -11,7 +11,7 @@ Figures = dict[str, tuple[list[float], str]]
 """What was measured: [low, value, high] of a 95 % interval, or the values of several plants; and the unit."""
 
 OURS, STEELMAKER, HANDBOOK = "recommender", "steelmaker", "handbook at its best aim"
-INFORMED, SAME, ALL_KNOWING = "informed", "informed at the same confidence", "all-knowing"
+INFORMED, CEILING, ALL_KNOWING = "informed", "ceiling", "all-knowing"
 THEIR_AIM_OUR_KNOWLEDGE = "handbook's aim/recommender's knowledge"
 OUR_AIM_THEIR_KNOWLEDGE = "recommender's aim/handbook's knowledge"
 OUR_AIM_OUR_KNOWLEDGE = "recommender's aim/recommender's knowledge"
@@ -93,8 +93,8 @@ def rate(heats: pl.DataFrame, policy: str, by: str = "in_window") -> list[float]
 
 
 def by_grade(heats: pl.DataFrame) -> dict[str, dict[str, float]]:
-    """Per grade in-window rates (%, truth): ours, the steelmaker's, and the ceiling, which is the informed
-    optimum's on the lines it played; and heats.
+    """Per grade in-window rates (%, truth) of every policy on the heats it played, and our heats. The ceiling
+    knows all of a heat but its first chemistry, of which it has the sample, and spends whatever lands it.
     """
     rows = heats.group_by("grade", "policy").agg(pl.col("in_window").mean() * 100, pl.len()).sort("grade")
     found: dict[str, dict[str, float]] = {}
@@ -113,11 +113,11 @@ def frontier(of_confidence: Mapping[float, Done]) -> dict[tuple[str, str], tuple
     for confidence, done in of_confidence.items():
         heats = done.heats().with_columns(cost_per_t=pl.col("cost") / pl.col("steel_mass_t"))
         few = heats.filter(
-            pl.col("line").is_in(heats.filter(pl.col("policy") == SAME)["line"].unique().implode())
+            pl.col("line").is_in(heats.filter(pl.col("policy") == INFORMED)["line"].unique().implode())
         )
         means = few.group_by("policy").agg(pl.col("cost_per_t").mean(), pl.col("in_window").mean() * 100)
         of = {policy: (cost, rate) for policy, cost, rate in means.rows()}
-        found |= {(OURS, f"{confidence:g}"): of[OURS], (INFORMED, f"{confidence:g}"): of[SAME]}
+        found |= {(OURS, f"{confidence:g}"): of[OURS], (INFORMED, f"{confidence:g}"): of[INFORMED]}
         aims = {name.rsplit(" ", 1)[1]: point for name, point in of.items() if name.startswith(AT_AIM)}
         found |= {("handbook", aim): point for aim, point in aims.items()}
     return found

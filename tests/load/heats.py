@@ -15,7 +15,7 @@ STATION = "tapping"
 TYPICAL_RECOVERY = {"C": 0.92, "Si": 0.74, "Mn": 0.88, "Cr": 0.97}
 RESULT_SD_PCT = {"C": 0.008, "Si": 0.018, "Mn": 0.025, "Cr": 0.005}
 
-# For requests straight to the model service: 8 elements with windows, 10 additives.
+# For requests straight to the model service: 8 elements with windows, 14 additives.
 WINDOWS = {
     "C": {"min": 0.14, "aim": 0.16, "max": 0.18},
     "Si": {"min": 0.15, "aim": 0.25, "max": 0.45},
@@ -36,6 +36,10 @@ ASSAYS = {
     "FeSi65": ({"Si": 65.0, "Al": 0.8, "C": 0.1}, 1400, 5),
     "FeCrHC": ({"Cr": 64.0, "C": 7.5, "Si": 1.0, "P": 0.02}, 1900, 10),
     "FeCrLC": ({"Cr": 68.0, "C": 0.08}, 3900, 10),
+    "FeMo": ({"Mo": 65.0, "Cu": 0.5}, 27000, 2),
+    "FeV80": ({"V": 80.0, "Si": 1.5, "Al": 1.5}, 21500, 2),
+    "SiC": ({"Si": 56.0, "C": 30.0}, 800, 5),
+    "Al": ({"Al": 98.0}, 2400, 2),
     "coke": ({"C": 96.0, "S": 0.5}, 470, 5),
 }
 HANDBOOK_ENTRY: Document = {
@@ -96,7 +100,7 @@ def heat(random: Random, plant_id: str, grade: str, windows: Document, registere
 
 
 def additives() -> list[Document]:
-    """Ten offers, two for most elements."""
+    """Fourteen offers, two or more for most elements."""
     return [
         {
             "additive": name,

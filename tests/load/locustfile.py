@@ -138,7 +138,7 @@ class Steelmaker(FastHttpUser):
 
 
 class ModelClient(FastHttpUser):
-    """Asks for recommendations as fast as they come: 8 elements, 10 additives, up to 30 recent heats."""
+    """Asks for recommendations as fast as they come: 8 elements, 14 additives, up to 30 recent heats."""
 
     host = address("MODEL_SERVICE_URL", "model_service")
     wait_time = constant(0)

@@ -41,6 +41,8 @@ def test_what_it_is_told_agrees_with_the_contract(played: dict[str, Path]) -> No
 
         assert len(requests) == LINES * HEATS
         for request in requests[:: LINES * 5 + 1]:
+            assert request["heat"]["price_of_a_miss"] == {"amount": 6000.0, "currency": "EUR"}
+            assert "confidence" not in request
             assert faults("model-service/recommendation-request.v1.schema.json", request) == []
 
 
@@ -110,11 +112,14 @@ def test_every_policy_is_judged_on_the_steelmakers_own_heats(
 
 
 def test_by_chance_the_advice_is_not_tipped(tmp_path: Path, played: dict[str, Path]) -> None:
-    _run(tmp_path, "--station", TAPPING, "--randomised")
+    _run(tmp_path, "--station", TAPPING, "--randomised", "--confidence", "0.99")
+    asked = _requests(tmp_path)[0]
     by_chance, advised = (pq.read_table(f / "answers.parquet") for f in (tmp_path, played[TAPPING]))
     b500b, odd = pc.equal(by_chance["grade"], "B500B"), np.array(by_chance["heat_no"]) % 2 == 1
     amounts = np.array(by_chance["added_pct_Mn"])
 
+    assert asked["confidence"] == 0.99
+    assert "price_of_a_miss" not in asked["heat"]
     assert not (tmp_path / "heats.parquet").exists()
     assert np.ptp(np.array(advised["added_pct_Mn"])[odd]) < 0.1
     assert np.ptp(amounts[odd & np.array(b500b)]) > 0.2

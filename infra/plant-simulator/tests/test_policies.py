@@ -1,15 +1,17 @@
 """Laws of the reference policies, on the very same heats."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from plant_simulator import cli
 from plant_simulator.catalogue import LADLE_FURNACE, STATIONS, TAPPING, Catalogue
 from plant_simulator.elements import INDEX
 from plant_simulator.errors import BadSettingError
 from plant_simulator.parameters import Parameters
-from plant_simulator.policies import belief, frontier, reference, scenes
+from plant_simulator.policies import belief, frontier, reference, scenes, sweep
 from plant_simulator.policies.cases import Cases, do, most_kg, part_of, score, treat, windows_of
 from plant_simulator.policies.frontier import MISS_PRICE, Standing
 from plant_simulator.policies.optimum import Affine, Ladder, Solver, by_confidence, by_price_of_a_miss
@@ -40,11 +42,23 @@ def test_nobody_does_better_than_the_all_knowing_one(standings: dict[str, Standi
 
 def test_who_knows_the_plant_does_better_than_who_does_not(standings: dict[str, Standing]) -> None:
     informed = standings[reference.INFORMED]
-    ignorant = [s for name, s in standings.items() if name not in (reference.ALL_KNOWING, reference.INFORMED)]
+    knowing = (reference.ALL_KNOWING, reference.CEILING, reference.INFORMED)
+    ignorant = [s for name, s in standings.items() if name not in knowing]
 
     assert len(ignorant) == 5
     for other in ignorant:
         assert informed.total_per_t < other.total_per_t - 2 * informed.regret_se
+
+
+def test_knowing_recovery_but_not_the_first_chemistry_is_the_ceiling_of_rates(
+    standings: dict[str, Standing],
+) -> None:
+    ceiling = standings[reference.CEILING]
+
+    assert ceiling.in_window >= max(s.in_window for name, s in standings.items() if "handbook" in name)
+    assert ceiling.in_window >= standings[reference.INFORMED].in_window
+    assert ceiling.in_window_by_grade["Rail76"] >= standings[reference.INFORMED].in_window_by_grade["Rail76"]
+    assert set(ceiling.in_window_by_grade) == set(standings[reference.STEELMAKER].in_window_by_grade)
 
 
 def test_the_all_knowing_one_wins_heat_by_heat_where_both_land(
@@ -152,7 +166,7 @@ def test_the_handbook_is_tuned_on_a_rate(plant: Catalogue, figures: Parameters) 
 
 
 def test_unknown_policies_and_shares_are_refused() -> None:
-    with pytest.raises(BadSettingError, match="all-knowing, informed, handbook, steelmaker"):
+    with pytest.raises(BadSettingError, match="all-knowing, ceiling, informed, handbook, steelmaker"):
         frontier.named("oracle", None, None, MISS_PRICE)
     with pytest.raises(BadSettingError, match="--aim; allowed: above 0"):
         frontier.named(reference.HANDBOOK, 1.2, None, MISS_PRICE)
@@ -199,3 +213,19 @@ def test_blocks_of_cases_remember_the_heat_before(plant: Catalogue, figures: Par
     assert np.isnan(before[:3]).all()
     np.testing.assert_array_equal(before[3:, 0], hidden.undissolved_factor[:-3])
     np.testing.assert_array_equal(before[3:, 1], hidden.ladle.undissolved_factor[:-3])
+
+
+def test_a_sweep_judges_every_policy_on_every_drawn_plant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frontier, "AIMS", (0.3, 0.4))
+    page = tmp_path / "sweep.md"
+    cli.main(["sweep", "--parameter-sets", "2", "--heats", "32", "--output", str(page)])
+    told, text = capsys.readouterr().err, page.read_text(encoding="utf-8")
+
+    assert [line.split(":")[0] for line in told.splitlines() if " of 2, " in line] == [
+        f"{number} of 2, {station}" for number in (1, 2) for station in STATIONS
+    ]
+    assert all(text.count(f"| {number} | 0.") == len(STATIONS) for number in (1, 2))
+    assert all(text.count(f"\n| {name} |") == len(STATIONS) for name in (*sweep.NAMES, sweep.BEST_AIM))
+    assert "nan" not in text

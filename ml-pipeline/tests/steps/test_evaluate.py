@@ -71,7 +71,9 @@ def test_what_an_additive_brought_is_what_the_service_would_reckon(plant: Plant)
 
 def test_the_interval_of_a_share_is_wilsons() -> None:
     assert coverage_interval(90, 100) == pytest.approx((0.8256, 0.9448), abs=1e-4)
-    assert coverage_interval(0, 10)[0] == pytest.approx(0.0)
+    for heats in range(1, 60):
+        assert coverage_interval(0, heats)[0] <= 0 < coverage_interval(0, heats)[1]
+        assert coverage_interval(heats, heats)[1] >= 1
 
 
 def test_the_report_has_the_judgement_in_its_order(released: Folders) -> None:

@@ -1,14 +1,17 @@
 """The optimiser's problem for one heat: windows, prices and amounts, each window with its confidence."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from model_service.confidence import margin_sd, normal_quantile, stretch
+from model_service.confidence import margin_sd, normal_quantile, spare_margin
 from model_service.contracts import Additive, RecommendationRequest, Remark
+from model_service.limited import Limited, limited
 from model_service.linear_program import Problem
-from model_service.outcome import Outcome
+from model_service.outcome import Outcome, Vector
 from model_service.parameters import StationModel
 from model_service.slow_state import Correction
 
@@ -30,55 +33,66 @@ def task_of(
     request: RecommendationRequest,
     offers: Sequence[Additive],
 ) -> Task:
-    """Return the problem over the known elements with a limit; columns in the order of `offers`."""
-    every = request.heat.windows
-    limited = [
-        e
-        for e, element in enumerate(outcome.elements)
-        if element in every and (every[element].min is not None or every[element].max is not None)
-    ]
-    elements = [outcome.elements[e] for e in limited]
-    windows = [every[element] for element in elements]
-    low = np.array([-np.inf if window.min is None else window.min for window in windows])
-    high = np.array([np.inf if window.max is None else window.max for window in windows])
-    stretched = np.array(
-        [stretch(outcome.models[e].interval_factor, station.interval_level) for e in limited]
-    )
-    constant = correction.constant_pct(outcome)[limited]
-    variance = outcome.variance[limited] * stretched**2
-    recovery_variance = outcome.recovery_variance[limited] * stretched**2
-
-    # The margin is set where the heat is likely to land: at what lifts it into the middle of its window.
-    target = np.where(np.isfinite(low), np.where(np.isfinite(high), (low + high) / 2, low), constant)
-    recovery = np.array([max(outcome.states[e].recovery, 0.1) for e in limited])
-    sd = np.sqrt(variance + recovery_variance * (np.maximum(target - constant, 0.0) / recovery) ** 2)
-    widths = ((high - low) / sd).tolist()
+    """Return the problem over everything that has a limit; columns in the order of `offers`."""
+    limits = limited(station, outcome, correction, request.heat, offers)
+    low, high = np.array([limit.low for limit in limits]), np.array([limit.high for limit in limits])
+    widths = [(limit.high - limit.low) / limit.sd for limit in limits]
+    z = [margin_sd(width, request.confidence) for width in widths]
+    spare_sd, spare_price = _spare(z, limits, _price_of_a_miss(request, offers))
     narrow = 2 * normal_quantile((1 + request.confidence) / 2)
     return Task(
         Problem(
             price=np.array([offer.price_per_t.amount / 1000 for offer in offers], dtype=float),
             lower_kg=np.zeros(len(offers)),
             upper_kg=np.array([_most_kg(offer, outcome.mass_t) for offer in offers], dtype=float),
-            constant_pct=constant,
-            slope=correction.slope(outcome)[:, limited],
-            added_per_kg=outcome.added_per_kg[:, limited],
-            variance=variance,
-            recovery_variance=recovery_variance,
+            constant_pct=np.array([limit.constant for limit in limits]),
+            slope=_columns([limit.slope for limit in limits], len(offers)),
+            added_per_kg=_columns([limit.added_per_kg for limit in limits], len(offers)),
+            variance=np.array([limit.variance for limit in limits]),
+            recovery_variance=np.array([limit.recovery_variance for limit in limits]),
             low_pct=low,
             high_pct=high,
-            z=np.array([margin_sd(width, request.confidence) for width in widths]),
+            z=np.array(z),
+            spare_sd=spare_sd,
+            spare_price=spare_price,
         ),
-        elements,
+        [limit.name for limit in limits],
         [
             Remark(
                 code="window_narrower_than_noise",
-                where=f"$.heat.windows.{element}",
-                text=f"{element}: too narrow a window for {request.confidence:.0%}; its middle is aimed at",
+                where=f"$.heat.windows.{limit.name}",
+                text=f"{limit.name}: too narrow for {request.confidence:.1%}; its middle is aimed at",
             )
-            for element, width in zip(elements, widths, strict=True)
+            for limit, width in zip(limits, widths, strict=True)
             if width <= narrow
         ],
     )
+
+
+def _columns(columns: Sequence[Vector], offers: int) -> NDArray[np.float64]:
+    """Vectors over the offers as columns (offer, limit)."""
+    return np.array(columns, dtype=float).reshape(len(columns), offers).T
+
+
+def _price_of_a_miss(request: RecommendationRequest, offers: Sequence[Additive]) -> float | None:
+    """The price, where it is in the currency of the additives."""
+    price = request.heat.price_of_a_miss
+    if price is None or not offers or price.currency != offers[0].price_per_t.currency:
+        return None
+    return max(price.amount, 0.0) or None
+
+
+def _spare(
+    z: Sequence[float], limits: Sequence[Limited], price: float | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Pieces of further margin and what they earn, in the problem's unit: a sd where nothing is added."""
+    if price is None:
+        return np.zeros((len(limits), 0)), np.zeros((len(limits), 0))
+    pieces = [spare_margin(margin) for margin in z]
+    wider = np.array([[limit.sd / math.sqrt(limit.variance)] for limit in limits]).reshape(len(limits), 1)
+    lengths = np.array([length for length, _ in pieces]).reshape(len(limits), -1)
+    saved = np.array([share for _, share in pieces]).reshape(len(limits), -1)
+    return lengths * wider, price * saved / wider
 
 
 def _most_kg(offer: Additive, mass_t: float) -> float:

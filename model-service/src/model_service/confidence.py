@@ -7,6 +7,7 @@ from model_service.contracts import Window
 
 _NORMAL = NormalDist()
 _WIDEST = 12.0  # standard deviations beyond which nothing matters
+_PIECES = (0.3, 0.7, 1.2, 2.0, 3.5)  # ends of the pieces of margin that a miss is worth, sd beyond the first
 _MIDDLE = 0.45  # share of a narrow window kept free on either side: its middle tenth is as good as its middle
 
 
@@ -40,6 +41,14 @@ def margin_sd(width_sd: float, confidence: float) -> float:
     ):  # fixed point, from below: the tail behind the far limit shrinks the share of the near one
         z = normal_quantile(min(confidence + _cdf(z - width_sd), (1 + confidence) / 2))
     return min(z, _MIDDLE * width_sd)
+
+
+def spare_margin(z: float) -> tuple[list[float], list[float]]:
+    """Return lengths (sd) of the pieces of margin beyond `z` sd, and the share of a miss that a sd of each
+    saves: the normal tail in straight pieces."""
+    ends = [z + step for step in _PIECES]
+    saved = [(_cdf(high) - _cdf(low)) / (high - low) for low, high in zip([z, *ends[:-1]], ends, strict=True)]
+    return [high - low for low, high in zip([z, *ends[:-1]], ends, strict=True)], saved
 
 
 def _cdf(x: float) -> float:

@@ -109,7 +109,11 @@ class Slag(Shape, frozen=True, kw_only=True, gc=False):
 
 
 class Heat(Shape, frozen=True, kw_only=True, gc=False):
-    """X: the heat before additions. Readings are as read; an impossible one is treated as missing."""
+    """X: the heat before additions. Readings are as read; an impossible one is treated as missing.
+
+    `carbon_equivalent_max` limits C + Mn/6 + (Cr + Mo + V)/5 + (Ni + Cu)/15; `price_of_a_miss` is what a heat
+    outside its windows costs: more margin than the confidence asks for is bought while it is worth it.
+    """
 
     treatment: Treatment
     heat_no: Code
@@ -125,6 +129,10 @@ class Heat(Shape, frozen=True, kw_only=True, gc=False):
     oxygen_ppm: float | None = None
     slag: Slag | None = None
     features: dict[Slug, float | None] = field(default_factory=dict)
+    carbon_equivalent_max: Pct | None = None
+    temperature_after_min_c: float | None = None
+    forbidden_additives: list[Code] = field(default_factory=list)
+    price_of_a_miss: Money | None = None
 
 
 # Equal to itself alone (eq=False), so that what is found out about one can be remembered by it.
@@ -247,7 +255,7 @@ class Limit(Shape, frozen=True, kw_only=True, gc=False):
     """A limit that binds; the price is what one unit of relief saves, from the continuous problem."""
 
     limit: LimitName
-    kind: Literal["window_min", "window_max", "stock_kg", "max_kg", "temperature"]
+    kind: Literal["window_min", "window_max", "stock_kg", "max_kg", "temperature", "carbon_equivalent"]
     bound: float
     unit: Literal["pct", "kg", "c"]
     element: Element | None = None

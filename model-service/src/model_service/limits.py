@@ -1,10 +1,12 @@
 """Which limits bind and what relief would save; which cannot be met, by how much, and what stops them."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from model_service.contracts import Additive, Limit, Money, Unreached
+from model_service.limited import CARBON_EQUIVALENT, TEMPERATURE
 from model_service.linear_program import Optimum, Problem, shortage_price, solve, unit_pct
 
 _REACHED_SD = 0.01  # a shortage smaller than this share of an sd is none
@@ -12,6 +14,10 @@ _WORTH_SD = (
     0.2  # a limit stops another if one sd, or 100 kg, of relief takes off so much (outside, each counts 4)
 )
 _RELIEF_KG = 100.0
+_OTHERS: dict[str, tuple[Literal["temperature", "carbon_equivalent"], Literal["pct", "c"]]] = {
+    CARBON_EQUIVALENT: ("carbon_equivalent", "pct"),
+    TEMPERATURE: ("temperature", "c"),
+}
 
 
 def unreached_limits(
@@ -32,7 +38,7 @@ def unreached_limits(
         Unreached(
             limit=name,
             short_by=amount,
-            unit="pct",
+            unit=_OTHERS[elements[e]][1] if elements[e] in _OTHERS else "pct",
             stopped_by=[stopper for stopper in stoppers if stopper != name] or [_no_means(problem, name, e)],
         )
         for name, e, amount in short
@@ -57,10 +63,14 @@ def binding_limits(
     windows = [
         Limit(
             limit=f"{element}.{side}",
-            kind="window_min" if side == "min" else "window_max",
-            element=element,
+            kind=_OTHERS[element][0]
+            if element in _OTHERS
+            else "window_min"
+            if side == "min"
+            else "window_max",
+            element=None if element in _OTHERS else element,
             bound=float(bound[e]),
-            unit="pct",
+            unit=_OTHERS[element][1] if element in _OTHERS else "pct",
             price_per_unit=price(float(prices[e])),
         )
         for e, element in enumerate(elements)
@@ -104,6 +114,8 @@ def _stopping(problem: Problem) -> Optimum:
 
 def _no_means(problem: Problem, name: str, e: int) -> str:
     element = name.split(".")[0]
+    if element in _OTHERS:
+        return "the heat as it is, whatever is added"
     if name.endswith(".max"):
         return f"nothing takes {element} out of the steel"
     if not np.any(problem.added_per_kg[:, e] > 0):

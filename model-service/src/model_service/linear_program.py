@@ -6,8 +6,10 @@
 
 sd_e grows with what is added, sqrt(v + r * added^2): a convex cone, reached by tangent planes that are added
 until they hold at the answer (two or three rounds). Limits are soft, at a price far above any way to keep
-them, four times that beyond the margin, so that an answer always exists. Each element is counted in its own
-sd, and money in the dearest additive, which keeps HiGHS in scale.
+them, four times that beyond the margin, so that an answer always exists. Where a miss has a price, margin
+beyond z_e earns what it saves in expected misses, in straight pieces, each worth less than the one before: so
+risk is spread over the windows as it is cheapest. Each element is counted in its own sd, and money in the
+dearest additive, which keeps HiGHS in scale.
 """
 
 import threading
@@ -25,12 +27,22 @@ Indices = NDArray[np.intp]
 
 TOLERANCE_SD = 1e-6
 _ROUNDS = 12
+_OPTIONS: dict[str, bool | int | str] = {
+    "output_flag": False,
+    "presolve": "off",
+    "threads": 1,
+    "simplex_iteration_limit": 10_000,
+}
 _OUTSIDE = 4.0  # price of a shortage beyond the limit itself, in prices of one within the margin
 _DEARER = 50.0  # price of a shortage of one sd, in prices of the cheapest way to add one sd
 
 
 class Problem(NamedTuple):
-    """J additives, E elements; limits are -inf or inf where there is none. Prices per kg, else wt %."""
+    """J additives, E elements; limits are -inf or inf where there is none. Prices per kg, else wt %.
+
+    `spare_sd` (e, r) are the lengths of the pieces of further margin and `spare_price` what a sd of it earns,
+    falling along r; no pieces where a miss has no price.
+    """
 
     price: Vector
     lower_kg: Vector
@@ -43,6 +55,8 @@ class Problem(NamedTuple):
     low_pct: Vector
     high_pct: Vector
     z: Vector
+    spare_sd: Matrix
+    spare_price: Matrix
 
 
 class Optimum(NamedTuple):
@@ -86,9 +100,19 @@ def shortage_price(problem: Problem) -> float:
 
 
 def shortage_cost(problem: Problem, short_sd: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the cost of shortages (in sd, last axis elements), in prices of one sd; convex, 0 where none."""
+    """Return the cost of shortages (in sd, last axis elements), in prices of one sd; convex.
+
+    What is negative is margin to spare, and costs less than 0 where a miss has a price.
+    """
     short = np.maximum(short_sd, 0.0)
     cost: NDArray[np.float64] = short + (_OUTSIDE - 1.0) * np.maximum(short - problem.z, 0.0)
+    if not problem.spare_sd.size:
+        return cost
+    spare, price = np.maximum(-short_sd, 0.0), shortage_price(problem)
+    for length, earned in zip(problem.spare_sd.T, problem.spare_price.T, strict=True):
+        piece = np.minimum(spare, length)
+        cost -= piece * (earned / price)
+        spare = spare - piece
     return cost
 
 
@@ -104,13 +128,19 @@ def solve(problem: Problem, *, free: bool = False) -> Optimum:
     limited = np.concatenate((low, high))  # the element of each limit
     slacks = additives + elements
 
-    # Columns: kilograms, margins, and two slacks for each limit, the second for what is outside the window.
-    columns = slacks + 2 * len(limited)
+    # Columns: kilograms, margins, two slacks for each limit, the second for what is outside the window, and
+    # the pieces of margin to spare of each limit.
+    spares = slacks + 2 * len(limited)
+    pieces = problem.spare_sd.shape[1]
+    columns = spares + pieces * len(limited)
     cost, lower, upper = np.zeros(columns), np.zeros(columns), np.full(columns, np.inf)
     cost[:additives] = 0.0 if free else problem.price / money
-    cost[slacks::2], cost[slacks + 1 :: 2] = short_price, _OUTSIDE * short_price
+    cost[slacks:spares:2], cost[slacks + 1 : spares : 2] = short_price, _OUTSIDE * short_price
+    if not free:
+        cost[spares:] = -problem.spare_price[limited].ravel() / money
     lower[:additives], upper[:additives] = problem.lower_kg, problem.upper_kg
-    lower[additives:slacks], upper[slacks::2] = problem.z, problem.z[limited]
+    lower[additives:slacks], upper[slacks:spares:2] = problem.z, problem.z[limited]
+    upper[spares:] = problem.spare_sd[limited].ravel()
     bounds = np.concatenate(
         (
             (problem.low_pct - problem.constant_pct)[low] / unit[low],
@@ -137,7 +167,7 @@ def solve(problem: Problem, *, free: bool = False) -> Optimum:
         _add(highs, *_tangents(problem, columns, where, added_pct[where]))
 
     short, dual = np.zeros((2, elements)), np.zeros((2, elements))
-    shortages = values[slacks::2] + values[slacks + 1 :: 2]
+    shortages = values[slacks:spares:2] + values[slacks + 1 : spares : 2]
     prices = np.maximum(solution.row_dual[: len(limited)], 0.0)
     short[0, low], short[1, high] = shortages[: len(low)], shortages[len(low) :]
     dual[0, low], dual[1, high] = prices[: len(low)], prices[len(low) :]
@@ -162,13 +192,16 @@ class _Rows(NamedTuple):
 
 
 def _limit_rows(problem: Problem, columns: int, low: Indices, high: Indices) -> Matrix:
-    """Return the rows of: prediction - margin + slacks >= lower limit, and its mirror image; in sd."""
+    """Return the rows of: prediction - margin + slacks - spare >= lower limit, and its mirror; in sd."""
     additives, elements = problem.slope.shape
     per_kg, limits = (problem.slope / unit_pct(problem)).T, len(low) + len(high)
     rows, of = np.zeros((limits, columns)), np.arange(limits)
     rows[: len(low), :additives], rows[len(low) :, :additives] = per_kg[low], -per_kg[high]
     rows[of, additives + np.concatenate((low, high))] = -1.0
     rows[of, additives + elements + 2 * of] = rows[of, additives + elements + 2 * of + 1] = 1.0
+    spares, pieces = additives + elements + 2 * limits, problem.spare_sd.shape[1]
+    for piece in range(pieces):
+        rows[of, spares + pieces * of + piece] = -1.0
     return rows
 
 
@@ -244,7 +277,7 @@ def _highs() -> highspy.Highs:
     """One instance per thread; every request passes a new model, so no answer depends on an earlier one."""
     if not hasattr(_kept, "highs"):
         highs = highspy.Highs()  # type: ignore[no-untyped-call]
-        for option, value in (("output_flag", False), ("presolve", "off"), ("threads", 1)):
+        for option, value in _OPTIONS.items():
             highs.setOptionValue(option, value)
         _kept.highs = highs
     instance: highspy.Highs = _kept.highs

@@ -69,7 +69,7 @@ def outcome_of(
     assay = assay.reshape(len(offers), len(elements))
     metallic = np.array([offer.metallic_yield for offer in offers], dtype=float)
     recovery = np.array([state.recovery for state in states])
-    lost = _by_oxygen(station, heat, elements, models)
+    lost = _by_oxygen(station, heat, elements, models, np.any(assay > 0, axis=0))
     per_kg = 1.0 / (1000.0 * mass_t)
     bound = np.array([[offer.assay.get(p, 0.0) for p in lost.binders] for offer in offers], dtype=float)
     bound = bound.reshape(len(offers), len(lost.binders))
@@ -143,8 +143,13 @@ class _ByOxygen(NamedTuple):
 
 
 def _by_oxygen(
-    station: StationModel, heat: Heat, elements: Sequence[str], models: Sequence[ElementModel]
+    station: StationModel,
+    heat: Heat,
+    elements: Sequence[str],
+    models: Sequence[ElementModel],
+    is_offered: NDArray[np.bool_],
 ) -> _ByOxygen:
+    """What no offer brings is not burnt either."""
     zero = np.zeros(len(elements))
     if station.oxygen is None:
         return _ByOxygen(zero, zero, np.zeros((len(elements), 0)), zero, [], None)
@@ -153,7 +158,7 @@ def _by_oxygen(
         station.oxygen, oxygen.readings_of(heat, station.features), _needed_pct(heat, binders)
     )
     row = {p: i for i, p in enumerate(binders)}
-    at = [row.get(e) for e in elements]
+    at = [row.get(e) if offered else None for e, offered in zip(elements, is_offered, strict=True)]
     factor = np.array([0.0 if i is None else m.debit for i, m in zip(at, models, strict=True)])
     which = [i or 0 for i in at]
     share = factor[:, None] * lost.share[0][which]

@@ -93,63 +93,87 @@ def readings_of(heat: Heat, features: Sequence[Feature]) -> Readings:
 
 def debit(balance: OxygenBalance, readings: Readings, needed_pct: Array) -> Debit:
     """Return the loss where additions bring `needed_pct` (h, e) into the steel, made linear around them."""
-    usual = np.array([balance.usual_kg_t.get(e, 0.0) for e in elements_of(balance)])
-    needed = np.where(np.any(needed_pct > _NONE, axis=1)[:, None], 10 * needed_pct, usual)
+    columns = _columns(balance)
+    needed = np.where((needed_pct > _NONE).any(axis=1, keepdims=True), 10 * needed_pct, columns.usual_kg_t)
     oxygen = oxygen_kg_t(balance, readings)
-    is_al, al_kg = _aluminium(balance)
-    amount = needed + np.where(is_al & (needed > _NONE), (al_kg * balance.al_takes * oxygen)[:, None], 0.0)
-    lost = _around(balance, oxygen, amount)
+    for_al = (columns.al_kg * balance.al_takes * oxygen)[:, None]
+    amount = needed + np.where(columns.is_al & (needed > _NONE), for_al, 0.0)
     for _ in range(_ROUNDS):
-        amount = np.where(is_al, amount, needed + 10 * lost.usual_pct)
-        lost = _around(balance, oxygen, amount)
-    return lost
+        amount = np.where(columns.is_al, amount, needed + _shared(balance, columns, oxygen, amount).loss_kg_t)
+    return _around(balance, columns, oxygen, amount)
 
 
 def debit_of(balance: OxygenBalance, readings: Readings, added_pct: Array) -> Debit:
     """Return the loss where `added_pct` (h, e) is added, made linear around that: exact there."""
-    return _around(balance, oxygen_kg_t(balance, readings), 10 * _dissolved(balance) * added_pct)
+    columns = _columns(balance)
+    return _around(balance, columns, oxygen_kg_t(balance, readings), 10 * columns.dissolved * added_pct)
 
 
-def _around(balance: OxygenBalance, oxygen: Array, amount: Array) -> Debit:
-    """The balance where `amount` (h, e; kg/t) is dissolved in the steel."""
+class _Columns(NamedTuple):
+    """The balance per element (e,), which of them is aluminium, and how much of that oxygen burns."""
+
+    per_oxygen: Array
+    affinity: Array
+    usual_kg_t: Array
+    dissolved: Array
+    is_al: NDArray[np.bool_]
+    al_kg: float
+
+
+class _Shared(NamedTuple):
+    """How oxygen is shared (h, e): `free` what is bound where nothing holds it back, `capped` where something
+    does; `open_share` (h,) of more aluminium still finds oxygen."""
+
+    loss_kg_t: Array
+    free: Array
+    capped: NDArray[np.bool_]
+    pull_share: Array
+    per_pull: Array
+    total: Array
+    open_share: Array
+
+
+def _columns(balance: OxygenBalance) -> _Columns:
     names = elements_of(balance)
-    per_oxygen = np.array([balance.kg_per_kg[e] for e in names])
-    affinity = np.array([balance.affinity.get(e, 0.0) for e in names])
-    is_al, al_kg = _aluminium(balance)
-    by_al, open_share = _by_aluminium(
-        balance, oxygen, balance.al_burnt * amount[:, is_al].sum(axis=1) / al_kg
+    return _Columns(
+        np.array([balance.kg_per_kg[e] for e in names]),
+        np.array([balance.affinity.get(e, 0.0) for e in names]),
+        np.array([balance.usual_kg_t.get(e, 0.0) for e in names]),
+        np.array([balance.dissolved.get(e, 1.0) for e in names]),
+        np.array([e == "Al" for e in names]),
+        balance.kg_per_kg.get("Al", 1.0),
     )
 
-    pull = np.where(is_al, 0.0, affinity * amount)
+
+def _shared(balance: OxygenBalance, columns: _Columns, oxygen: Array, amount: Array) -> _Shared:
+    """The balance where `amount` (h, e; kg/t) is dissolved in the steel."""
+    is_al, al_kg = columns.is_al, columns.al_kg
+    could = balance.al_burnt * amount[:, is_al].sum(axis=1) / al_kg
+    by_al, open_share = _by_aluminium(balance, oxygen, could)
+    pull = np.where(is_al, 0.0, columns.affinity * amount)
     total = np.maximum(pull.sum(axis=1, keepdims=True), _NONE)
-    per_pull = (oxygen - by_al)[:, None] * per_oxygen / total
+    per_pull = (oxygen - by_al)[:, None] * columns.per_oxygen / total
     free, most = per_pull * pull, balance.most_burnt * amount
-    capped = free > most
-    share = -(free / total)[:, :, None] * affinity
-    # Aluminium that still finds oxygen takes it from the others; beyond its share of it, it stays.
-    found = balance.al_burnt / al_kg * open_share
-    share[:, :, is_al] = -(per_oxygen * pull / total * found[:, None])[:, :, None]
-    share = np.where(capped[:, :, None], 0.0, share)
-    own = np.where(
-        capped, balance.most_burnt, np.minimum(per_pull * affinity * (1 - pull / total), balance.most_burnt)
-    )
-    diagonal = np.arange(len(names))
-    share[:, diagonal, diagonal] = np.where(is_al, (balance.al_burnt * open_share)[:, None], own)
-
     loss = np.where(is_al, (al_kg * by_al)[:, None], np.minimum(free, most))
-    constant = (loss - np.einsum("hep,hp->he", share, amount)) / 10
-    return Debit(constant, share * _dissolved(balance), loss / 10, oxygen)
+    return _Shared(loss, free, free > most, pull / total, per_pull, total, open_share)
 
 
-def _dissolved(balance: OxygenBalance) -> Array:
-    """Share of each addition that is there to be burnt."""
-    return np.array([balance.dissolved.get(e, 1.0) for e in elements_of(balance)])
-
-
-def _aluminium(balance: OxygenBalance) -> tuple[NDArray[np.bool_], float]:
-    """Which column is aluminium, and how much of it oxygen burns, kg/kg."""
-    is_al = np.array([e == "Al" for e in elements_of(balance)])
-    return is_al, balance.kg_per_kg.get("Al", 1.0)
+def _around(balance: OxygenBalance, columns: _Columns, oxygen: Array, amount: Array) -> Debit:
+    """The balance made linear where `amount` (h, e; kg/t) is dissolved in the steel."""
+    at = _shared(balance, columns, oxygen, amount)
+    share = -(at.free / at.total)[:, :, None] * columns.affinity
+    # Aluminium that still finds oxygen takes it from the others; beyond its share of it, it stays.
+    found = balance.al_burnt / columns.al_kg * at.open_share
+    share[:, :, columns.is_al] = -(columns.per_oxygen * at.pull_share * found[:, None])[:, :, None]
+    # What the heat does not ask for protects nothing: far from what is usual a straight line would promise
+    # more than there is to protect.
+    share = np.where(at.capped[:, :, None] | (amount <= _NONE)[:, None, :], 0.0, share)
+    open_own = np.minimum(at.per_pull * columns.affinity * (1 - at.pull_share), balance.most_burnt)
+    own = np.where(at.capped, balance.most_burnt, open_own)
+    diagonal = np.arange(len(columns.is_al))
+    share[:, diagonal, diagonal] = np.where(columns.is_al, (balance.al_burnt * at.open_share)[:, None], own)
+    constant = (at.loss_kg_t - (share @ amount[:, :, None])[:, :, 0]) / 10
+    return Debit(constant, share * columns.dissolved, at.loss_kg_t / 10, oxygen)
 
 
 def _by_aluminium(balance: OxygenBalance, oxygen: Array, could: Array) -> tuple[Array, Array]:

@@ -137,10 +137,18 @@ class ElementModel(Record, frozen=True, kw_only=True):
 
 
 class TemperatureModel(Record, frozen=True, kw_only=True):
-    """After = before + offset_c + sum_j chill_j * kg_j / mass; chill by the additive's master data."""
+    """After = before + offset_c + before_slope * (before - usual_c) + slopes of the state
+    + chill_factor * sum_j chill_j * kg_j / mass; chill by the additive's master data.
+
+    The treatment steers towards what it needs, so a hot heat ends less hot: `before_slope` is negative.
+    """
 
     offset_c: float
     sd_c: NotNegative
+    usual_c: float = 0.0
+    before_slope: Annotated[float, Meta(ge=-1, le=1)] = 0.0
+    chill_factor: NotNegative = 1.0
+    slopes: dict[Slug, float] = field(default_factory=dict)
 
 
 class StationModel(Record, frozen=True, kw_only=True):

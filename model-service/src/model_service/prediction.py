@@ -17,14 +17,13 @@ from model_service.contracts import (
     Remark,
     Temperature,
 )
-from model_service.features import PLAUSIBLE
 from model_service.model import Bundle
 from model_service.outcome import Outcome, Vector, known_elements, outcome_of, sd_pct
 from model_service.parameters import StationModel
 from model_service.slow_state import Correction, base_pct, offers_of, slow_state
+from model_service.temperature import predicted_temperature, temperature_after
 
 _WORTH_SAYING = 0.002  # share of a lot's certificate
-_MOST_CHILL = 1000.0  # C per kg/t; beyond it is no chill
 
 
 def predict(bundle: Bundle, request: PredictionRequest) -> Prediction:
@@ -98,17 +97,8 @@ def temperature(
     station: StationModel, heat: Heat, outcome: Outcome, offers: Sequence[Additive], added_kg: Sequence[float]
 ) -> Temperature | None:
     """Return the steel temperature after additions, where the model has one and the reading can be."""
-    low, high = PLAUSIBLE["temperature_c"]
-    if station.temperature is None or heat.temperature_c is None or not low <= heat.temperature_c <= high:
-        return None
-    slope = np.array([offer.chill_c_per_kg_t or 0.0 for offer in offers], dtype=float) / outcome.mass_t
-    if np.any(np.abs(slope * outcome.mass_t) > _MOST_CHILL):
-        return None
-    return Temperature(
-        predicted_c=heat.temperature_c + station.temperature.offset_c + float(slope @ np.asarray(added_kg)),
-        sd_c=station.temperature.sd_c,
-        slope_c_per_kg=_by_name(offers, slope),
-    )
+    after = temperature_after(station, heat, outcome.mass_t, offers)
+    return None if after is None else predicted_temperature(after, offers, added_kg)
 
 
 def left_out(correction: Correction) -> list[Remark]:

@@ -64,13 +64,14 @@ _TAPPING = {
     "Sn": _Prior(1.00, 0.02, 0.0010, 0.2, 0.01, 0.008),
     "As": _Prior(1.00, 0.02, 0.0010, 0.2, 0.008, 0.006),
 }
-# Ladle furnace, slag FeO + MnO under 1.5 %. Nothing is assumed there: the steel has been analysed.
+# Ladle furnace, slag FeO + MnO under 1.5 %. Nothing is assumed there: the steel has been analysed. Sulphur is
+# taken out there, that of the additions too.
 _LADLE_FURNACE = {
     "C": _Prior(0.90, 0.03, 0.010, 1.5),
     "Si": _Prior(0.96, 0.03, 0.012, 2.5),
     "Mn": _Prior(0.99, 0.02, 0.010, 3.0),
     "P": _Prior(1.00, 0.05, 0.0008, 0.1),
-    "S": _Prior(1.00, 0.10, 0.0030, 0.2),
+    "S": _Prior(0.75, 0.15, 0.0030, 0.2),
     "Cr": _Prior(0.96, 0.015, 0.006, 5.0),
     "Ni": _Prior(0.99, 0.01, 0.002, 5.0),
     "Cu": _Prior(0.99, 0.01, 0.002, 1.0),
@@ -134,6 +135,11 @@ def prior_element(station: str, element: str) -> ElementModel | None:
     """Return what the literature says of one element at one station, or None where it says nothing."""
     prior = _BY_STATION[station].get(element)
     return None if prior is None else _element(station, element, prior)
+
+
+def unknown_element(noise_sd_pct: float, first_high_pct: float) -> ElementModel:
+    """Return a vague model of an element that the literature's tables leave out: most of it stays."""
+    return _element("", "", _Prior(0.9, 0.15, noise_sd_pct, first_high_pct))
 
 
 def golden_requests() -> list[RecommendationRequest]:

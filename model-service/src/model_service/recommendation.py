@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from model_service.abstention import Verdict, judge
+from model_service.allowed import allowed_offers
 from model_service.chances import task_of
 from model_service.contracts import (
     Additive,
@@ -34,7 +35,8 @@ def recommend(bundle: Bundle, request: RecommendationRequest) -> Recommendation:
     if verdict.station is None or verdict.reasons:
         return _abstained(bundle, request, verdict)
     station = verdict.station
-    offers = sorted(request.additives, key=lambda offer: (offer.additive, offer.lot or ""))
+    offers, not_allowed = allowed_offers(station, heat, request.additives)
+    offers.sort(key=lambda offer: (offer.additive, offer.lot or ""))
     elements = known_elements(station, heat)
     outcome = outcome_of(station, bundle.trees, heat, offers, elements)
     correction = slow_state(bundle, station, request.recent_heats, elements, heat.treatment.station, offers)
@@ -74,7 +76,13 @@ def recommend(bundle: Bundle, request: RecommendationRequest) -> Recommendation:
         limits=binding_limits(problem, planned.continuous, limited, offers, None if unreached else currency),
         unreached=unreached,
         confidence=request.confidence,
-        warnings=[*verdict.warnings, *left_out(correction), *extrapolated(outcome, kilograms), *narrow],
+        warnings=[
+            *verdict.warnings,
+            *left_out(correction),
+            *extrapolated(outcome, kilograms),
+            *narrow,
+            *not_allowed,
+        ],
         abstention_reasons=[],
         model=bundle.identity,
     )
@@ -95,7 +103,7 @@ def _additions(
             ),
         )
         for offer in request.additives
-        if (kg := by_offer[offer.additive, offer.lot]) > 0
+        if (kg := by_offer.get((offer.additive, offer.lot), 0.0)) > 0
     ]
 
 

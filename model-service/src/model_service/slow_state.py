@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from model_service.contracts import Addition, Additive, Analysis, Below, RecentHeat
+from model_service.contracts import Addition, Additive, Below, Chemistry, RecentHeat
 from model_service.memory import Settings, effects
 from model_service.model import Bundle
 from model_service.outcome import Outcome, Vector, known_elements, outcome_of
@@ -71,7 +71,7 @@ def slow_state(
     )
     predicted = [_base_prediction(bundle, recent) for recent in ordered]
     rows = [
-        [_residual(recent.chemistry_after.get(e), base.get(e)) for e in elements]
+        _residuals(recent.chemistry_after, base, elements)
         for recent, base in zip(ordered, predicted, strict=True)
     ]
     residuals = np.array(rows, dtype=float).reshape(len(rows), len(elements))
@@ -149,9 +149,14 @@ def _predicted_again(bundle: Bundle, recent: RecentHeat) -> dict[str, float]:
     return dict(zip(known, predicted.tolist(), strict=True))
 
 
-def _residual(result: Analysis, base: float | None) -> float:
-    """Return result - base, nan where one is missing or the result is under the detection limit."""
-    return math.nan if result is None or base is None or isinstance(result, Below) else result - base
+def _residuals(after: Chemistry, base: dict[str, float], elements: Sequence[str]) -> list[float]:
+    """Return result - base of each element, nan where one is missing or the result is below detection."""
+    return [
+        math.nan
+        if (result := after.get(e)) is None or isinstance(result, Below) or (predicted := base.get(e)) is None
+        else result - predicted
+        for e in elements
+    ]
 
 
 def _lots(

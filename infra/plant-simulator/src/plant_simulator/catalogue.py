@@ -123,6 +123,14 @@ class Catalogue:
             )
         return self._nominal[station]
 
+    @cached_property
+    def usual_arrival_pct(self) -> Floats:
+        """What heats usually bring to the ladle furnace (grade, is_al_killed, element; wt %): what tapping
+        aims at, else what it is assumed to have; NaN where neither is known.
+        """
+        aim, assumed = self.bounds(TAPPING).aim_pct, self.nominal(TAPPING)[1]
+        return np.where(np.isnan(aim), assumed, aim)
+
     def steps(self, station: str) -> Sequence[Mapping[str, Any]]:
         """The handbook's order of alloys at a station, the same for every grade."""
         steps: Sequence[Mapping[str, Any]] = self.practices[station, DEOXIDATIONS[0]]["steps"]

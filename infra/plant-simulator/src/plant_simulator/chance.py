@@ -44,10 +44,14 @@ class Draws:
         """The next column of standard normals, (heat,)."""
         return self.normals(1)[:, 0]
 
+    def uniforms(self, width: int) -> Floats:
+        """The next `width` columns of uniforms, (heat, width)."""
+        self._next_u += width
+        return self._u[:, self._next_u - width : self._next_u]
+
     def uniform(self) -> Floats:
         """The next column of uniforms, (heat,)."""
-        self._next_u += 1
-        return self._u[:, self._next_u - 1]
+        return self.uniforms(1)[:, 0]
 
     def beta(self, mean: float, sd: float) -> Floats:
         """Beta-distributed shares of this mean and sd, (heat,). To be asked for after everything else."""

@@ -25,6 +25,7 @@ class Offers:
     min_kg: Floats
     increment_kg: Floats
     is_offered: Booleans
+    taken_share: Floats | float = 1.0  # of what the rule would take of each, (heat, additive)
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def work_out(
     most = np.minimum(
         np.broadcast_to(offers.stock_kg, added.shape), np.broadcast_to(offers.max_kg, added.shape)
     )
+    taken_share = np.broadcast_to(offers.taken_share, added.shape)
     effect = offers.assay_pct * np.broadcast_to(rule.recovery, now.shape)[:, None, :] / mass_kg[:, None, None]
     gap = aim_pct - now
 
@@ -103,7 +105,8 @@ def work_out(
                 continue
             for limit in limits:
                 wanted = np.fmin(wanted, _kg_to_aim(gap[:, limit], effect[:, j, limit]))
-            kg = _tippable(np.where(is_of_use, wanted, 0.0), added[:, j], most[:, j], offers, j)
+            wanted = np.where(is_of_use, wanted * taken_share[:, j], 0.0)
+            kg = _tippable(wanted, added[:, j], most[:, j], offers, j)
             added[:, j] += kg
             gap -= kg[:, None] * effect[:, j]
     return Figure(added, skipped, now, effect)

@@ -102,10 +102,10 @@ class _Furnace:
         life = max(1, int(p.taphole_life_heats))
         taphole_heats = (heat_no + line * 37 + self._seed * 37) % life
         carry_over = p.carry_over_median_kg_t * np.exp(p.carry_over_sd_log * d.normal())
-        memory = vector(p.undissolved_memory)
+        memory = vector(p.ladle_furnace_undissolved_memory)
         stir = 1 + (p.short_stir_factor - 1) * (np.stack([d.uniform(), d.uniform()]) < p.short_stir_rate)
-        tapping = np.exp(p.undissolved_sd_log * self._remembered("_tapping", d.normals(elements), memory))
-        ladle = np.exp(p.undissolved_sd_log * self._remembered("_ladle", d.normals(elements), memory))
+        tapping = self._remembered("_tapping", d.normals(elements), p.undissolved_memory)
+        ladle = self._remembered("_ladle", d.normals(elements), memory)
         lots = self._bins.chunk(first_heat_no, CHUNK_HEATS)
         minutes = np.array([g.treatment_min for g in self._plant.grades])[grade]
         left = 1 - np.array([g.sulphur_removed_share for g in self._plant.grades])[grade]
@@ -123,7 +123,7 @@ class _Furnace:
             slag_feo_pct=np.maximum(p.slag_feo_pct + p.slag_feo_sd_pct * d.normal(), 0),
             slag_mno_pct=np.maximum(p.slag_mno_pct + p.slag_mno_sd_pct * d.normal(), 0),
             air_oxygen_kg_t=p.air_oxygen_median_kg_t * np.exp(p.air_oxygen_sd_log * d.normal()),
-            undissolved_factor=tapping * stir[0][:, None],
+            undissolved_factor=np.exp(p.undissolved_sd_log * tapping) * stir[0][:, None],
             heat_loss_c=p.tap_heat_loss_c + p.tap_heat_loss_sd_c * d.normal(),
             taphole_heats=taphole_heats,
             lot_no=lots.lot_no,
@@ -133,7 +133,8 @@ class _Furnace:
             ladle=LadleChance(
                 since_tap_min=np.maximum(p.since_tap_min + p.since_tap_sd_min * d.normal(), 5),
                 treatment_min=minutes * np.maximum(1 + p.treatment_sd_rel * d.normal(), 0.4),
-                undissolved_factor=ladle * stir[1][:, None],
+                undissolved_factor=np.exp(vector(p.ladle_furnace_undissolved_sd_log) * ladle)
+                * stir[1][:, None],
                 slag_kg_t=p.ladle_slag_kg_t * np.exp(p.ladle_slag_sd_log * d.normal()),
                 al_fade_factor=np.exp(p.al_fade_sd_log * d.normal()),
                 sulphur_left_share=np.minimum(left * np.exp(p.sulphur_left_sd_log * d.normal()), 1),

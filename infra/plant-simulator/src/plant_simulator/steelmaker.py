@@ -38,6 +38,7 @@ class Tempers:
     crew: Integers
     crew_offset_rel: Floats
     avoids: Booleans  # (heat, additive): alloys that this shift leaves out of its own figure
+    taken_share: Floats  # (heat, additive): of what the rule would take; others make up for it
     tapping: Temper
     ladle: Temper
 
@@ -76,9 +77,10 @@ def draw_tempers(plant: Catalogue, parameters: Parameters, seed: int, lines: Int
     offsets, positions = p.crew_offset_sd_rel * habits, np.arange(len(lines))
     fractions = np.linspace(p.aim_fraction_low, p.aim_fraction_high, crews)
     shifts = _Shifts(plant, p, seed, lines)
+    can_be_left_out = plant.per_additive("can_be_left_out") > 0
     chunk = 0
     while True:
-        d = Draws(STEELMAKER, seed, lines, chunk, 2 * (1 + elements + additives), 4)
+        d = Draws(STEELMAKER, seed, lines, chunk, 2 * (1 + elements + additives), 4 + additives)
         shift = (chunk * CHUNK_HEATS + np.arange(CHUNK_HEATS)) // per_shift
         crew = np.repeat(shift % crews, len(lines))
 
@@ -92,10 +94,12 @@ def draw_tempers(plant: Catalogue, parameters: Parameters, seed: int, lines: Int
                 u_edit=d.uniform(),
             )
 
+        taken = p.other_route_least + (1 - p.other_route_least) * d.uniforms(additives)
         yield Tempers(
             crew=crew,
             crew_offset_rel=offsets[np.tile(positions, CHUNK_HEATS), crew],
             avoids=shifts.chunk(shift.tolist()),
+            taken_share=np.where(can_be_left_out, taken, 1.0),
             tapping=temper(),
             ladle=temper(),
         )
@@ -138,10 +142,10 @@ def own_figure(
         rule=rule,
         elements=ELEMENTS,
         additives=plant.additive_names,
-        now_pct=contents(plant, station, heats),
+        now_pct=_believed_contents(plant, p, station, heats),
         aim_pct=own_aim,
         steel_mass_t=believed_mass_t(p, heats),
-        offers=offers(plant, heats, ~tempers.avoids, stock_kg),
+        offers=offers(plant, heats, ~tempers.avoids, stock_kg, tempers.taken_share),
     )
     more = 1 + tempers.crew_offset_rel + p.first_heat_more_rel * heats.is_first_of_campaign
     more = more + p.once_burnt_rel * memory.burnt
@@ -180,13 +184,27 @@ def remember(
 
 def contents(plant: Catalogue, station: str, heats: ObservedHeats) -> Floats:
     """What he takes the steel to contain, wt %: half of a detection limit, and at the ladle furnace, where
-    the first sample is missing, what tapping aims at. NaN where he knows nothing.
+    the first sample is missing, what tapping usually gives. NaN where he knows nothing.
     """
     now = np.where(heats.is_below, heats.chemistry_pct / 2, heats.chemistry_pct)
     if station == LADLE_FURNACE:
-        aimed = plant.bounds(TAPPING).aim_pct[heats.grade, heats.is_al_killed]
-        now = np.where(np.isnan(now), aimed, now)
+        usual = plant.usual_arrival_pct[heats.grade, heats.is_al_killed]
+        now = np.where(np.isnan(now), usual, now)
     return now
+
+
+def _believed_contents(plant: Catalogue, p: Parameters, station: str, heats: ObservedHeats) -> Floats:
+    """What he trims from, wt %: at the ladle furnace a sample counts against what tapping usually gives, by
+    how much either scatters, so that he does not chase the noise of a sample.
+    """
+    now = contents(plant, station, heats)
+    if station == TAPPING:
+        return now
+    usual = plant.usual_arrival_pct[heats.grade, heats.is_al_killed]
+    scatter = vector(p.tapping_scatter_pct) + vector(p.tapping_scatter_rel) * usual
+    noise = vector(p.spectrometer_sd_pct) + vector(p.spectrometer_sd_rel) * usual
+    believed = usual + scatter**2 / (scatter**2 + noise**2) * (now - usual)
+    return np.where((scatter > 0) & ~np.isnan(usual), believed, now)
 
 
 def believed_mass_t(parameters: Parameters, heats: ObservedHeats) -> Floats:
@@ -246,7 +264,11 @@ class _Shifts:
 
 
 def offers(
-    plant: Catalogue, heats: ObservedHeats, is_wanted: Booleans, stock_kg: Floats | None = None
+    plant: Catalogue,
+    heats: ObservedHeats,
+    is_wanted: Booleans,
+    stock_kg: Floats | None = None,
+    taken_share: Floats | float = 1.0,
 ) -> handbook.Offers:
     """What the bins offer to the rule for these heats."""
     is_offered = is_wanted & heats.is_offered & ~plant.is_forbidden[heats.grade]
@@ -257,6 +279,7 @@ def offers(
         min_kg=np.zeros(len(plant.additives)),
         increment_kg=plant.per_additive("increment_kg"),
         is_offered=is_offered,
+        taken_share=taken_share,
     )
 
 

@@ -112,7 +112,7 @@ def coverage_interval(covered: int, heats: int) -> tuple[float, float]:
     share, z2 = covered / heats, Z95**2
     centre = (share + z2 / (2 * heats)) / (1 + z2 / heats)
     half = Z95 / (1 + z2 / heats) * np.sqrt(share * (1 - share) / heats + z2 / (4 * heats**2))
-    return float(centre - half), float(centre + half)
+    return float(min(centre - half, share)), float(max(centre + half, share))  # nor by a rounding inside it
 
 
 class _Errors(NamedTuple):

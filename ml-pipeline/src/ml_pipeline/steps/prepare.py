@@ -5,8 +5,9 @@ steel_mass_t, metallic_kg (what the additions dilute), `f.<feature>` as `model_s
 and per
 element `first.E` (wt %; half the limit where it is below one), `first_sd.E` (of that half limit), `final.E`
 (wt %), `added_kg.E` (kilograms of the element by certificate), `aim.E` (wt %), `reference.E` (wt % of the
-steel that additions dilute), `low.E`, `high.E` (window), `lots.E` (list of lot and the
-kilograms of the element it brought, where it is a main part of it).
+steel that additions dilute), `low.E`, `high.E` (window),
+`lots.E` (list of lot and the kilograms of the element it brought, where it is a main part of it),
+`temperature_after_c`, `chill_c_t` (what the additions chill by master data, C x t).
 """
 
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ KEPT = [
     "completed_at",
     "steel_mass_t",
 ]
+TEMPERATURES = ("temperature_after_c", "chill_c_t")
 OXIDES = [
     name.removeprefix("slag_").removesuffix("_pct")
     for name in FEATURES
@@ -59,7 +61,7 @@ def _chunks(heats: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 
 def _widen(heats: pl.DataFrame) -> pl.DataFrame:
-    wide = heats.select("row", *KEPT)
+    wide = heats.select("row", *KEPT).join(_temperatures(heats), on="row", how="left", maintain_order="left")
     firsts = _spread(heats, "chemistry", "element", "first.", with_sd=True)
     finals = _spread(_newest_final(heats), "chemistry", "element", "final.", drop_below=True)
     slag = _spread(heats, "slag", "oxide", "slag.")
@@ -91,7 +93,7 @@ def _widen(heats: pl.DataFrame) -> pl.DataFrame:
         c
         for c in wide.columns
         if c in KEPT
-        or c == "metallic_kg"
+        or c in ("metallic_kg", *TEMPERATURES)
         or c.startswith(
             ("f.", "first.", "aim.", "low.", "high.", "added_kg.", "lots.")
         )  # of any element that shares the oxygen
@@ -115,6 +117,39 @@ def _records(heats: pl.DataFrame, column: str) -> pl.DataFrame:
 def _newest_final(heats: pl.DataFrame) -> pl.DataFrame:
     samples = _records(heats, "samples").filter("is_final")
     return samples.sort("row", "sampled_at", "revision").group_by("row", maintain_order=True).last()
+
+
+def _temperatures(heats: pl.DataFrame) -> pl.DataFrame:
+    """Final temperature, where the reading can be, and what the additions chill by their master data, C x t;
+    nothing where an additive that was tipped has no chill."""
+    low, high = PLAUSIBLE["temperature_c"]
+    after = (
+        _records(heats, "samples")
+        .filter(pl.col("is_final") & pl.col("temperature_c").is_between(low, high))
+        .sort("row", "sampled_at", "revision")
+        .group_by("row", maintain_order=True)
+        .agg(temperature_after_c=pl.col("temperature_c").last())
+    )
+    by_name = _records(heats, "additives").unique(["row", "additive"], keep="first", maintain_order=True)
+    tipped = pl.concat(
+        [
+            _records(heats, "weighed").select("row", "additive", "added_kg"),
+            _records(heats.filter(pl.col("weighed").list.len() == 0), "decided").select(
+                "row", "additive", "added_kg"
+            ),
+        ]
+    ).join(
+        by_name.select("row", "additive", "chill_c_per_kg_t"),
+        on=["row", "additive"],
+        how="left",
+        maintain_order="left",
+    )
+    chill = tipped.group_by("row", maintain_order=True).agg(
+        chill_c_t=pl.when(pl.col("chill_c_per_kg_t").is_null().any())
+        .then(None)
+        .otherwise((pl.col("added_kg") * pl.col("chill_c_per_kg_t")).sum())
+    )
+    return after.join(chill, on="row", how="full", coalesce=True)
 
 
 def _spread(

@@ -14,7 +14,7 @@ from model_service.parameters import (
     StationModel,
     SteelMass,
 )
-from model_service.priors import STATIONS, prior_element, prior_oxygen
+from model_service.priors import STATIONS, prior_element, prior_oxygen, unknown_element
 
 from ml_pipeline.steps import physics
 from ml_pipeline.steps.columns import Vector, column
@@ -30,6 +30,8 @@ KNOWN_SHARE = 0.3
 FIRST_ANALYSES = ("c_pct", "si_pct", "mn_pct")
 """First analyses that may be features; carbon at tap stands for oxygen."""
 TRUSTS = tuple(i / 10 for i in range(1, 11))
+UNKNOWN_NOISE = 0.02
+"""Of the usual content, of an element that the literature's tables leave out."""
 LIKE_UNKNOWN = "ladle_furnace"
 """Station whose priors are taken for one that the literature has no figures of."""
 
@@ -50,10 +52,17 @@ def station_shell(station: str, heats: pl.DataFrame, priors: Mapping[str, Elemen
 
 
 def plant_priors(station: str, heats: pl.DataFrame) -> dict[str, ElementModel]:
-    """The literature's model of every element that has results, with the plant's own usual first analyses."""
+    """The literature's model of every element that has results, with the plant's own usual first analyses; a
+    vague one of those that it has no figures of."""
     like = station if station in STATIONS else LIKE_UNKNOWN
-    found = {element: prior_element(like, element) for element in elements_of(heats)}
-    return {e: _at_plant(prior, e, heats) for e, prior in found.items() if prior is not None}
+    found = {e: prior_element(like, e) or _unknown(heats, e) for e in elements_of(heats)}
+    return {e: _at_plant(prior, e, heats) for e, prior in found.items()}
+
+
+def _unknown(heats: pl.DataFrame, element: str) -> ElementModel:
+    finals = measured(column(heats, f"final.{element}"))
+    usual = float(np.median(finals)) if len(finals) else 0.0
+    return unknown_element(max(UNKNOWN_NOISE * usual, 1e-4), max(10 * usual, 0.01))
 
 
 def seen_range(values: Vector) -> tuple[float, float]:

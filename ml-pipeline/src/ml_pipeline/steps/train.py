@@ -14,6 +14,7 @@ from ml_pipeline.steps.outcome import lagged, terms
 from ml_pipeline.steps.parallel import map_elements
 from ml_pipeline.steps.split import split_by_time
 from ml_pipeline.steps.station import MIN_HEATS, plant_priors, station_shell
+from ml_pipeline.steps.temperature import fit_temperature
 
 CALIBRATION_FRACTION = 0.25
 Report = dict[str, dict[str, object]]
@@ -73,7 +74,11 @@ def _train_station(
         trees.update(done.trees)
         if done.said:
             tell(f"  {name} {element}: {done.said}")
-    return msgspec.structs.replace(shell, elements=dict(sorted(elements.items()))), trees, report
+    after = fit_temperature(shell, heats)
+    if after is not None:
+        tell(f"  {name} temperature: {after.offset_c:+.1f} C, sd {after.sd_c:.1f} C")
+    station = msgspec.structs.replace(shell, elements=dict(sorted(elements.items())), temperature=after)
+    return station, trees, report
 
 
 def _train_element(

@@ -51,6 +51,21 @@ def possible(plant: Catalogue, parameters: Parameters, cases: Cases) -> Belief:
     return _ladles(plant, parameters, cases, before_tapping)
 
 
+def but_for_the_sample(plant: Catalogue, parameters: Parameters, cases: Cases) -> Belief:
+    """The truth of each heat, recovery and all, but for its chemistry, of which only the readings are
+    known.
+    """
+
+    def widened(value: Any) -> Any:
+        if is_dataclass(value) and not isinstance(value, type):
+            return replace(value, **{f.name: widened(getattr(value, f.name)) for f in fields(value)})
+        return value[:, None]
+
+    chemistry = possible(plant, parameters, cases).chemistry_pct
+    found: Belief = replace(widened(cases.hidden), chemistry_pct=chemistry)
+    return found
+
+
 def some_of(belief: Belief, count: int) -> Belief:
     """The same belief with fewer possibilities, evenly taken."""
     every = POSSIBLE_HEATS // count
@@ -116,7 +131,9 @@ def _heats(plant: Catalogue, p: Parameters, cases: Cases, z: Any) -> HiddenHeats
         slag_mno_pct=np.maximum(mno, 0),
         slag_reacts_share=np.clip(p.slag_reacts_mean + p.slag_reacts_sd * next(z), 0.02, 0.98) + nothing,
         air_oxygen_kg_t=p.air_oxygen_median_kg_t * np.exp(p.air_oxygen_sd_log * next(z)) + nothing,
-        undissolved_factor=_dissolution(p, cases.dissolution_before[:, 0], z),
+        undissolved_factor=_dissolution(
+            p, cases.dissolution_before[:, 0], np.full(WIDTH, p.undissolved_sd_log), p.undissolved_memory, z
+        ),
         temperature_c=p.tap_temperature_c + nothing,
         heat_loss_c=p.tap_heat_loss_c + nothing,
         ladle=_ladle_chance(plant, p, cases, z),
@@ -131,7 +148,13 @@ def _ladle_chance(plant: Catalogue, p: Parameters, cases: Cases, z: Any) -> Ladl
     return LadleChance(
         since_tap_min=p.since_tap_min + nothing,
         treatment_min=minutes[:, None] * np.maximum(1 + p.treatment_sd_rel * next(z), 0.4),
-        undissolved_factor=_dissolution(p, cases.dissolution_before[:, 1], z),
+        undissolved_factor=_dissolution(
+            p,
+            cases.dissolution_before[:, 1],
+            vector(p.ladle_furnace_undissolved_sd_log),
+            vector(p.ladle_furnace_undissolved_memory),
+            z,
+        ),
         slag_kg_t=p.ladle_slag_kg_t * np.exp(p.ladle_slag_sd_log * next(z)) + nothing,
         mno_reduced_share=np.clip(reduced, 0.01, 0.99) + nothing,
         al_fade_factor=np.exp(p.al_fade_sd_log * next(z)) + nothing,
@@ -169,13 +192,13 @@ def _agreed(values: Floats, reading: Floats, reading_sd: Floats) -> Floats:
     return agreed
 
 
-def _dissolution(p: Parameters, before: Floats, z: Any) -> Floats:
+def _dissolution(p: Parameters, before: Floats, sd_log: Floats, memory: Floats | float, z: Any) -> Floats:
     """Possible dissolution factors (heat, possibility, element) after a heat that had these; NaN where there
     was none.
     """
-    memory = np.where(np.isnan(before), 0.0, vector(p.undissolved_memory))[:, None]
-    state = np.log(np.where(np.isnan(before), 1.0, before))[:, None] / max(p.undissolved_sd_log, 1e-9)
-    drawn = np.exp(p.undissolved_sd_log * (memory * state + np.sqrt(1 - memory**2) * _wide(z)))
+    memory = np.where(np.isnan(before), 0.0, memory)[:, None]
+    state = np.log(np.where(np.isnan(before), 1.0, before))[:, None] / np.maximum(sd_log, 1e-9)
+    drawn = np.exp(sd_log * (memory * state + np.sqrt(1 - memory**2) * _wide(z)))
     stirred_short = np.arange(POSSIBLE_HEATS) < p.short_stir_rate * POSSIBLE_HEATS
     possible: Floats = drawn * np.where(stirred_short, p.short_stir_factor, 1.0)[:, None]
     return possible

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from plant_simulator import catalogue, handbook, parameters, scenarios, steelmaker
+from plant_simulator import handbook, options, scenarios, steelmaker
 from plant_simulator.bulk import Block, View, simulate
 from plant_simulator.catalogue import STATIONS, TAPPING, Catalogue
 from plant_simulator.elements import AL, ELEMENTS, Booleans, Floats
@@ -41,7 +41,6 @@ from plant_simulator.policies.cases import (
     score,
     windows_of,
 )
-from plant_simulator.policies.optimum import by_confidence, by_price_of_a_miss
 from plant_simulator.policies.randomised import randomised
 from plant_simulator.policies.recommender import Advice, Desk, Recommender, moved
 from plant_simulator.policies.slopes import Slopes
@@ -60,7 +59,8 @@ KNOWLEDGE_ROUNDS, MOST_LESS_PCT, LEAST_SOURCE_PCT = 4, 0.05, 5.0
 class Loop(NamedTuple):
     """What is played. The first `skip` heats of each line are played and not judged: a plant has a past. The
     optima, which take long, play the first `optimum_lines` lines, and so does the handbook over its aims.
-    `confidence` goes into every request (None: the recommender's own default) and is the informed optimum's.
+    Every heat tells the recommender what a miss costs; where a `confidence` is given, that goes into every
+    request instead, and the informed optimum keeps it too.
     """
 
     scene: scenes.Scene
@@ -219,14 +219,13 @@ def kilograms(
 
 
 def optima(loop: Loop) -> dict[str, reference.Policy]:
-    """The reference optima: the informed one at the recommender's confidence (where one is given) and by the
-    price of a miss.
+    """The reference optima; the informed one takes its margins as the recommender is asked to: by the price
+    of a miss, or for a confidence.
     """
-    found = {reference.ALL_KNOWING: reference.all_knowing()}
-    if loop.confidence is not None:
-        same = by_confidence(loop.confidence, loop.miss_price)
-        found[f"{reference.INFORMED} at the same confidence"] = reference.informed(same)
-    return found | {reference.INFORMED: reference.informed(by_price_of_a_miss(loop.miss_price))}
+    price = loop.miss_price
+    known = (reference.ALL_KNOWING, reference.CEILING)
+    found = {name: frontier.named(name, None, None, price) for name in known}
+    return found | {reference.INFORMED: frontier.named(reference.INFORMED, None, loop.confidence, price)}
 
 
 def heats_table(plant: Catalogue, cases: Cases, policy: str, outcome: Outcome, miss_price: float) -> pa.Table:
@@ -290,12 +289,12 @@ def run(
 ) -> dict[str, Any]:
     """Play, write the two tables and the summary, and return it."""
     begun, figures = time.perf_counter(), scenes.figures_of(p, loop.scene)
-    best_aim = best_aim_of(plant, p, loop)
+    best_aim = None if loop.is_randomised else best_aim_of(plant, p, loop)
     output.mkdir(parents=True, exist_ok=True)
     judged, given, slopes = 0, 0, Slopes(plant)
     writers: dict[str, pq.ParquetWriter] = {}
     with Recommender(command) as recommender:
-        desk = Desk(plant, recommender, loop.station, loop.lines, loop.confidence)
+        desk = Desk(plant, recommender, loop.station, loop.lines, loop.confidence, loop.miss_price)
         for block in play(plant, p, loop, desk):
             part = rows_of(block, block.cases.observed.heat_no > loop.skip)
             if not len(part.cases):
@@ -356,17 +355,15 @@ def _keys(plant: Catalogue, cases: Cases) -> dict[str, Any]:
     return {"line": seen.line, "heat_no": seen.heat_no, "grade": pa.array(grades, pa.string())}
 
 
-def add(
-    commands: Any, shared: argparse.ArgumentParser, option: Callable[..., None]
-) -> argparse.ArgumentParser:
+def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     """Add the command to the simulator's command line."""
-    command: argparse.ArgumentParser = commands.add_parser(
+    command = commands.add_parser(
         "closed-loop",
         parents=[shared],
         help="let an outside recommender (a command: JSON lines in and out) advise many lines, and judge it",
     )
-    option(command, "--recommender", required=True, help="e.g. 'model-service stream --bundle DIR'")
-    option(command, "--station", default=TAPPING, choices=STATIONS, help="(default: %(default)s)")
+    options.option(command, "--recommender", required=True, help="e.g. 'model-service stream --bundle DIR'")
+    options.option(command, "--station", default=TAPPING, choices=STATIONS, help="(default: %(default)s)")
     for name, default, what in (
         ("--first-line", 1, "the first line that is played"),
         ("--lines", 16, "lines, side by side"),
@@ -374,9 +371,9 @@ def add(
         ("--skip", 32, "heats at the beginning of each line that are played, not judged"),
         ("--optimum-lines", 16, "lines that the optima play too"),
     ):
-        option(command, name, type=int, default=default, help=f"{what} (default: %(default)s)")
-    option(command, "--confidence", type=float, help="of every request, and of the informed optimum")
-    option(
+        options.option(command, name, type=int, default=default, help=f"{what} (default: %(default)s)")
+    options.option(command, "--confidence", type=float, help="in every request, instead of a price of misses")
+    options.option(
         command,
         "--miss-price",
         type=float,
@@ -388,28 +385,29 @@ def add(
         action="store_true",
         help="tip kilograms that depend on no reading instead of the advice: for judging predictions",
     )
-    option(command, "--output", type=Path, required=True, help="folder")
+    options.option(command, "--output", type=Path, required=True, help="folder")
+    options.scenario(command)
+    options.parameter_set(command)
     command.set_defaults(run=_closed_loop)
-    return command
 
 
-def _closed_loop(options: argparse.Namespace) -> None:
-    plant, figures = catalogue.load(options.catalogue), parameters.load(options.parameters)
+def _closed_loop(given: argparse.Namespace) -> None:
+    plant, figures = options.plant_of(given)
     loop = Loop(
-        scene=scenes.Scene(options.seed, options.parameter_set, options.scenario),
-        station=options.station,
-        first_line=options.first_line,
-        lines=options.lines,
-        heats_per_line=options.heats_per_line,
-        skip=options.skip,
-        confidence=options.confidence,
-        miss_price=options.miss_price,
-        optimum_lines=options.optimum_lines,
-        is_randomised=options.randomised,
+        scene=scenes.named(given.seed, options.started(given)),
+        station=given.station,
+        first_line=given.first_line,
+        lines=given.lines,
+        heats_per_line=given.heats_per_line,
+        skip=given.skip,
+        confidence=given.confidence,
+        miss_price=given.miss_price,
+        optimum_lines=given.optimum_lines,
+        is_randomised=given.randomised,
     )
 
     def tell(line: str) -> None:
         sys.stderr.write(f"closed-loop: {line}\n")
 
-    run(plant, figures, loop, options.recommender, options.output, tell)
-    sys.stdout.write(f"heats.parquet, answers.parquet, summary.json in {options.output}\n")
+    run(plant, figures, loop, given.recommender, given.output, tell)
+    sys.stdout.write(f"heats.parquet, answers.parquet, summary.json in {given.output}\n")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from plant_simulator.catalogue import Catalogue
-from plant_simulator.elements import Floats
+from plant_simulator.elements import Floats, Integers
 from plant_simulator.errors import BadSettingError
 from plant_simulator.parameters import Parameters
-from plant_simulator.policies import cases, reference
+from plant_simulator.policies import belief, cases, reference
 from plant_simulator.policies.cases import Cases
 from plant_simulator.policies.optimum import by_confidence, by_price_of_a_miss
 from plant_simulator.policies.reference import Policy
@@ -25,8 +25,8 @@ CONFIDENCES = (0.80, 0.90, 0.95, 0.98, 0.99, 0.995, 0.999)
 
 @dataclass(frozen=True)
 class Standing:
-    """One policy over some heats. Money per tonne; `regret` to the first policy of the comparison, heat by
-    heat (common random numbers), `regret_se` its standard error.
+    """One policy over some heats. Money per tonne; `in_window` in truth, also by grade; `regret` to the first
+    policy of the comparison, heat by heat (common random numbers), `regret_se` its standard error.
     """
 
     policy: str
@@ -37,9 +37,18 @@ class Standing:
     total_per_t: float
     regret_per_t: float
     regret_se: float
+    in_window_by_grade: Mapping[str, float]
 
 
-NAMES = (reference.ALL_KNOWING, reference.INFORMED, reference.HANDBOOK, reference.STEELMAKER)
+NAMES = (
+    reference.ALL_KNOWING,
+    reference.CEILING,
+    reference.INFORMED,
+    reference.HANDBOOK,
+    reference.STEELMAKER,
+)
+CEILING_MISS_PRICE = 1e5
+"""Dearer than any alloy, so that all margin is bought that there is."""
 
 
 def named(name: str, aim: float | None, confidence: float | None, miss_price: float) -> Policy:
@@ -53,6 +62,9 @@ def named(name: str, aim: float | None, confidence: float | None, miss_price: fl
     ladder = by_price if confidence is None else by_confidence(confidence, miss_price)
     policies = {
         reference.ALL_KNOWING: reference.all_knowing(),
+        reference.CEILING: reference.informed(
+            by_price_of_a_miss(CEILING_MISS_PRICE), belief.but_for_the_sample
+        ),
         reference.INFORMED: reference.informed(ladder),
         reference.HANDBOOK: reference.handbook_rule(aim),
         reference.STEELMAKER: reference.the_steelmaker,
@@ -71,15 +83,22 @@ def compare(
 ) -> list[Standing]:
     """Every policy on the same heats, in the order given; the first is what regret is measured against."""
     parts: dict[str, list[cases.Score]] = {name: [] for name in policies}
+    made = list[Integers]()
     for block in blocks:
+        made.append(block.observed.grade)
         for name, policy in policies.items():
             outcome = cases.do(plant, parameters, block, policy(plant, parameters, block))
             parts[name].append(cases.score(plant, block, outcome))
     totals = {
         name: np.concatenate([s.total_per_t(miss_price) for s in scores]) for name, scores in parts.items()
     }
-    best = next(iter(totals.values()))
-    return [_standing(name, parts[name], totals[name], totals[name] - best) for name in policies]
+    best, grade = next(iter(totals.values())), np.concatenate(made)
+    standings = []
+    for name in policies:
+        held = np.concatenate([s.in_window for s in parts[name]])
+        of_grade = {plant.grades[g].grade: float(held[grade == g].mean()) for g in np.unique(grade)}
+        standings.append(_standing(name, parts[name], totals[name], totals[name] - best, of_grade))
+    return standings
 
 
 def tuned_aim(
@@ -119,7 +138,19 @@ def text(standings: Sequence[Standing], currency: str) -> str:
         )
         for s in standings
     ]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return aligned(lines)
+
+
+def text_by_grade(standings: Sequence[Standing]) -> str:
+    """True in-window rates by grade as an aligned table."""
+    head = ("in window", *(s.policy for s in standings))
+    grades = standings[0].in_window_by_grade
+    return aligned([head, *((g, *(f"{s.in_window_by_grade[g]:.1%}" for s in standings)) for g in grades)])
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Cells under each other, the first column to the left."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
         "  ".join(
             cell.ljust(width) if column == 0 else cell.rjust(width)
@@ -129,7 +160,13 @@ def text(standings: Sequence[Standing], currency: str) -> str:
     )
 
 
-def _standing(name: str, scores: list[cases.Score], total: Floats, regret: Floats) -> Standing:
+def _standing(
+    name: str,
+    scores: list[cases.Score],
+    total: Floats,
+    regret: Floats,
+    in_window_by_grade: Mapping[str, float],
+) -> Standing:
     cost_per_t = np.concatenate([s.cost / s.steel_mass_t for s in scores])
     return Standing(
         policy=name,
@@ -140,4 +177,5 @@ def _standing(name: str, scores: list[cases.Score], total: Floats, regret: Float
         total_per_t=float(total.mean()),
         regret_per_t=float(regret.mean()),
         regret_se=float(regret.std() / np.sqrt(len(regret))),
+        in_window_by_grade=in_window_by_grade,
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from plant_simulator import handbook
 from plant_simulator.bulk import Policy, View
-from plant_simulator.catalogue import LADLE_FURNACE, STATIONS, TAPPING, Catalogue
+from plant_simulator.catalogue import LADLE_FURNACE, STATIONS, Catalogue
 from plant_simulator.chance import generator
 from plant_simulator.elements import ELEMENTS, Floats
 from plant_simulator.parameters import Parameters
@@ -64,7 +64,7 @@ def _usual_kg(plant: Catalogue, parameters: Parameters, station: str) -> Floats:
     grades, killings = aim.shape[:2]
     usual = np.zeros((grades, killings, len(plant.additives)))
     assays = np.array([a.assay_pct for a in plant.additives])
-    before = plant.bounds(TAPPING).aim_pct if station == LADLE_FURNACE else np.full_like(aim, np.nan)
+    before = plant.usual_arrival_pct if station == LADLE_FURNACE else np.full_like(aim, np.nan)
     for grade, killed in product(range(grades), range(killings)):
         usual[grade, killed] = handbook.work_out(
             rule=handbook.rule_of(plant.entry(station, grade, bool(killed)), ELEMENTS),

@@ -119,13 +119,23 @@ class _Asked(NamedTuple):
 
 
 class Desk:
-    """Where advice is asked for, at one station: knows the lines' last heats as the backend would."""
+    """Where advice is asked for, at one station: knows the lines' last heats as the backend would. Each heat
+    tells what a miss costs, unless a confidence is asked for instead.
+    """
 
     def __init__(
-        self, plant: Catalogue, recommender: Recommender, station: str, lines: int, confidence: float | None
+        self,
+        plant: Catalogue,
+        recommender: Recommender,
+        station: str,
+        lines: int,
+        confidence: float | None,
+        miss_price: float,
     ) -> None:
         self._plant, self._recommender, self._station = plant, recommender, station
         self._confidence = "" if confidence is None else f',"confidence":{confidence:g}'
+        self._miss = {"price_of_a_miss": {"amount": miss_price, "currency": plant.currency}}
+        self._miss = {} if confidence is not None else self._miss
         self._done: list[list[tuple[float, str]]] = [[] for _ in range(lines)]
         self._offers: dict[tuple[int, int, int, float], str] = {}
         self._asked: _Asked | None = None
@@ -147,7 +157,7 @@ class Desk:
             one, grade, now = rows(seen, slice(i, i + 1)), int(seen.grade[i]), _at(minutes)
             x = events.heat(self._plant, one, treatment, f"H{heat_no:07d}", grade, now)
             treatments.append(json.dumps(treatment))
-            heats.append(json.dumps(x))
+            heats.append(json.dumps(x | self._miss))
             offered = np.flatnonzero(seen.is_offered[i] & ~self._plant.is_forbidden[grade])
             offers = ",".join(self._offer(seen, i, j) for j in offered.tolist())
             known = ",".join([text for at, text in self._done[i] if at <= minutes][-RECENT_HEATS:])

@@ -3,6 +3,7 @@
 | policy | knows |
 |---|---|
 | all-knowing | the truth of the heat and everything that chance will do to it |
+| ceiling | the truth of the heat but for its first chemistry, of which it has the sample |
 | informed | the plant's true parameters, every lot's assay, the heats before, this heat's readings |
 | handbook | this heat's readings, nominal recoveries |
 | steelmaker | as the handbook, with his habits |
@@ -22,10 +23,14 @@ from plant_simulator.policies.cases import Cases, most_kg, part_of, treat, windo
 from plant_simulator.policies.optimum import LEAST_SD_PCT, Affine, Ladder, Solver, expected
 from plant_simulator.tables import rows
 
-ALL_KNOWING, INFORMED, HANDBOOK, STEELMAKER = "all-knowing", "informed", "handbook", "steelmaker"
+ALL_KNOWING, CEILING, INFORMED = "all-knowing", "ceiling", "informed"
+HANDBOOK, STEELMAKER = "handbook", "steelmaker"
 
 Policy = Callable[[Catalogue, Parameters, Cases], Floats]
 """Decided kilograms (heat, additive)."""
+
+Believe = Callable[[Catalogue, Parameters, Cases], belief.Belief]
+"""Possible truths of each heat."""
 
 Around = Callable[[Floats], Affine]
 """What is to be expected of kilograms near these."""
@@ -119,16 +124,17 @@ def all_knowing() -> Policy:
     return policy
 
 
-def informed(ladder: Ladder) -> Policy:
+def informed(ladder: Ladder, believe: Believe = belief.possible) -> Policy:
     """The cheapest kilograms whose outcome, as far as it can be known, holds the windows as surely as
-    `ladder` asks.
+    `ladder` asks. With `belief.but_for_the_sample` and misses that cost all the world, what is in window is
+    the ceiling of whoever has to go by a sample.
     """
 
     def policy(plant: Catalogue, parameters: Parameters, cases: Cases) -> Floats:
         z_bin = belief.normals(belief.POSSIBLE_HEATS, len(plant.additives))
 
         def look(some: Cases) -> Around:
-            possible = belief.possible(plant, parameters, some)
+            possible = believe(plant, parameters, some)
             few = belief.some_of(possible, SLOPES_FROM)
 
             def around(decided_kg: Floats) -> Affine:

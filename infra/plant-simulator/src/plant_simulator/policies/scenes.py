@@ -23,6 +23,11 @@ class Scene(NamedTuple):
     scenario: str = NONE
 
 
+def named(seed: int, started: Sequence[scenarios.Started]) -> Scene:
+    """Scenarios as a command line names them; another plant's figures come with its parameters."""
+    return Scene(seed, scenario=",".join(f"{name}@{start}" for name, start in started) or NONE)
+
+
 def figures_of(parameters: Parameters, scene: Scene) -> Parameters:
     """The figures of this scene's plant: the given ones, or those of another plant drawn by its number."""
     return plants.draw(scene.parameter_set) if scene.parameter_set else parameters

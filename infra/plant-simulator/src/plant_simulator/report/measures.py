@@ -8,11 +8,20 @@ import numpy as np
 from plant_simulator.bulk import Block
 from plant_simulator.catalogue import LADLE_FURNACE, TAPPING, Catalogue
 from plant_simulator.elements import AL, ELEMENTS, INDEX, Booleans, Floats
+from plant_simulator.parameters import Parameters
+from plant_simulator.policies.cases import treat
 from plant_simulator.steelmaker import contents
+from plant_simulator.tables import rows
+from plant_simulator.tapping import HiddenResults
 
 LEAST_ADDED_PCT = {"C": 0.03, "Si": 0.04, "Mn": 0.04, "Cr": 0.04, "V": 0.003, "Ti": 0.003}
 LEAST_ADDED_OTHERS_PCT = 0.01
+LEAST_TRIM_PCT = {"C": 0.2, "Si": 0.04, "Mn": 0.04, "Cr": 0.04, "V": 0.003}
+"""Memory is measured over trims like those of the real ladle furnace, which adds about .3 % of carbon."""
 """A heat that got less of an element than this (wt % of the steel) says nothing of its recovery."""
+
+DOSED_WITH, DOSE_KG, DOSED_HEATS = {"V": "FeV80", "Ti": "FeTi70"}, 60.0, 2000
+"""What tells of an element that the crews seldom add there."""
 
 SILICON_KILLED, AL_KILLED, LADLE = "tapping, SiMn-killed", "tapping, Al-killed", "ladle furnace"
 
@@ -26,33 +35,49 @@ class Spread(NamedTuple):
     p75: float
     p95: float
     heats: int
+    is_dosed: bool  # by a dose put on top, because the crews add too little of it
 
 
-def recoveries(block: Block) -> dict[str, dict[str, Spread]]:
+def recoveries(plant: Catalogue, parameters: Parameters, block: Block) -> dict[str, dict[str, Spread]]:
     """Share of an added element that is in the steel afterwards (what slag gave back counts), in truth: by
-    station and way of killing, then element. Elements that fewer than 200 heats tell of are left out.
-    Aluminium's fade at the ladle furnace is a loss of what was there, not of what is added, and does not
-    count.
+    station and way of killing, then element. Where fewer than 200 heats get one of DOSED_WITH, of a dose put
+    on top of what some heats got. Other elements that fewer than 200 heats tell of are left out. Aluminium's
+    fade at the ladle furnace is a loss of what was there, not of what is added, and does not count.
     """
     killed = block.heats.hidden.is_al_killed == 1
     everything = np.ones_like(killed)
     sides = (
-        (SILICON_KILLED, block.tapped, block.heats.hidden.steel_mass_t, ~killed),
-        (AL_KILLED, block.tapped, block.heats.hidden.steel_mass_t, killed),
-        (LADLE, block.treated.metal, block.ladles.steel_mass_t, everything),
+        (SILICON_KILLED, block.heats.hidden, block.tapping.tipped_kg, ~killed),
+        (AL_KILLED, block.heats.hidden, block.tapping.tipped_kg, killed),
+        (LADLE, block.ladles, block.ladle.tipped_kg, everything),
     )
     found: dict[str, dict[str, Spread]] = {}
-    for name, results, mass_t, which in sides:
-        kept = results.added_kg - results.undissolved_kg - results.oxidised_kg + results.reverted_kg
-        if name == LADLE:
-            kept[:, AL] += results.oxidised_kg[:, AL]
+    for name, before, tipped_kg, which in sides:
+        results = treat(plant, parameters, before, tipped_kg)
         for e, element in enumerate(ELEMENTS):
-            enough = which & (results.added_kg[:, e] / (10 * mass_t) >= _least(element))
+            enough = which & (results.added_kg[:, e] / (10 * before.steel_mass_t) >= _least(element))
             if enough.sum() >= 200:
-                share = kept[enough, e] / results.added_kg[enough, e]
-                p05, p25, p50, p75, p95 = np.quantile(share, [0.05, 0.25, 0.5, 0.75, 0.95]).tolist()
-                found.setdefault(name, {})[element] = Spread(p05, p25, p50, p75, p95, int(enough.sum()))
+                found.setdefault(name, {})[element] = _spread(_kept(results, name)[enough, e], False)
+            elif element in DOSED_WITH:
+                some = np.flatnonzero(which)[:DOSED_HEATS]
+                kg = tipped_kg[some].copy()
+                kg[:, plant.additive_names.index(DOSED_WITH[element])] += DOSE_KG
+                dosed = treat(plant, parameters, rows(before, some), kg)
+                found.setdefault(name, {})[element] = _spread(_kept(dosed, name)[:, e], True)
     return found
+
+
+def _kept(results: HiddenResults, side: str) -> Floats:
+    """Share of what was added that stayed (heat, element)."""
+    kept = results.added_kg - results.undissolved_kg - results.oxidised_kg + results.reverted_kg
+    if side == LADLE:
+        kept[:, AL] += results.oxidised_kg[:, AL]
+    return np.divide(kept, results.added_kg, out=np.full_like(kept, np.nan), where=results.added_kg > 0)
+
+
+def _spread(shares: Floats, is_dosed: bool) -> Spread:
+    p05, p25, p50, p75, p95 = np.quantile(shares, [0.05, 0.25, 0.5, 0.75, 0.95]).tolist()
+    return Spread(p05, p25, p50, p75, p95, len(shares), is_dosed)
 
 
 class Memory(NamedTuple):
@@ -61,18 +86,20 @@ class Memory(NamedTuple):
     """
 
     true: float
-    seen: float
+    seen: float  # by certificates
+    seen_typical: float  # by the alloys' typical assays, as who has no certificates
     pairs: int
 
 
 def memories(plant: Catalogue, block: Block, elements: tuple[str, ...]) -> dict[str, Memory]:
-    """Of the ladle furnace's recovery, over pairs of heats one after the other that both got enough of the
-    element.
+    """Of the ladle furnace's recovery, over pairs of heats one after the other that both got about as much of
+    the element as at the real one (LEAST_TRIM_PCT).
     """
     metal, at = block.treated.metal, block.ladle
     mass_t = block.ladles.steel_mass_t[:, None]
     kept = metal.added_kg - metal.undissolved_kg - metal.oxidised_kg + metal.reverted_kg
     believed_kg = np.einsum("na,nae->ne", at.after.weighed_kg, at.before.certificate_pct) / 100
+    typical_kg = at.after.weighed_kg @ plant.per_additive("assay_pct") / 100
     before = contents(plant, LADLE_FURNACE, at.before)
     gained_kg = (at.after.chemistry_pct - before) * at.before.steel_mass_t[:, None] * 10
     sampled = ~np.isnan(at.before.chemistry_pct)
@@ -81,15 +108,17 @@ def memories(plant: Catalogue, block: Block, elements: tuple[str, ...]) -> dict[
     found = {}
     for element in elements:
         e = INDEX[element]
-        enough = (metal.added_kg[:, e] / (10 * mass_t[:, 0]) >= _least(element)) & (believed_kg[:, e] > 0)
+        enough = believed_kg[:, e] / (10 * mass_t[:, 0]) >= LEAST_TRIM_PCT[element]
         enough &= sampled[:, e] & sane[:, 0]
         true = np.divide(kept[:, e], metal.added_kg[:, e], out=np.ones(len(enough)), where=enough)
-        seen = np.divide(gained_kg[:, e], believed_kg[:, e], out=np.ones(len(enough)), where=enough)
+        seen, typical = (
+            np.divide(gained_kg[:, e], kg[:, e], out=np.ones(len(enough)), where=enough)
+            for kg in (believed_kg, typical_kg)
+        )
         first, second = pairs_of[:, enough[pairs_of[0]] & enough[pairs_of[1]]]
         if len(first) >= 200:
-            found[element] = Memory(
-                _correlation(true[first], true[second]), _correlation(seen[first], seen[second]), len(first)
-            )
+            true_, seen_, typical_ = (_correlation(of[first], of[second]) for of in (true, seen, typical))
+            found[element] = Memory(true_, seen_, typical_, len(first))
     return found
 
 
@@ -119,11 +148,17 @@ class Slopes:
 
 
 def confounding(
-    plant: Catalogue, block: Block, station: str, element: str, additive: str, last: str
+    plant: Catalogue,
+    block: Block,
+    station: str,
+    element: str,
+    additive: str,
+    last: str,
+    grade: str | None = None,
 ) -> Slopes | None:
-    """As on real heats: in the grade that gets most of this additive, the final chemistry on the additive,
-    the same with the first chemistry besides, and the increment on the elements added; the final chemistry
-    is that after the station `last`. None where no grade gets enough.
+    """As on real heats: in one grade (without a name: which gets this additive most often), the final
+    chemistry on the additive, the same with the first chemistry besides, and the increment on the elements
+    added; the final chemistry is that after the station `last`. None where no grade gets enough.
     """
     is_tapping = station == TAPPING
     at = block.tapping if is_tapping else block.ladle
@@ -131,7 +166,9 @@ def confounding(
     e, a = INDEX[element], plant.additive_names.index(additive)
     usable = ~np.isnan(at.before.chemistry_pct[:, e]) & (at.before.steel_mass_t < 1.25 * hidden.steel_mass_t)
     kg_t = at.after.weighed_kg / np.maximum(at.before.steel_mass_t, 1)[:, None]
-    used = [usable & (at.before.grade == g) & (kg_t[:, a] > 0) for g in range(len(plant.grades))]
+    names = [g.grade for g in plant.grades]
+    which_grades = range(len(names)) if grade is None else [names.index(grade)]
+    used = [usable & (at.before.grade == g) & (kg_t[:, a] > 0) for g in which_grades]
     best = int(np.argmax([which.sum() for which in used]))
     which = used[best]
     if which.sum() < 200:
@@ -147,7 +184,7 @@ def confounding(
     main = [INDEX[x] for x in ("C", "Si", "Mn", "Cr", "V", "Al") if added_pct[:, INDEX[x]].std() > 1e-4]
     main = [e, *(i for i in main if i != e)]
     return Slopes(
-        grade=plant.grades[best].grade,
+        grade=names[which_grades[best]],
         heats=int(which.sum()),
         physical=float(np.median(kept) * np.median(at.before.certificate_pct[which, a, e]) / 1000),
         naive=_slope(final, x),

@@ -101,7 +101,7 @@ def memories(found: Mapping[str, Memory], published: Mapping[str, Any], path: Pa
 def confounding(pairs: Sequence[tuple[Mapping[str, Any], Slopes]], path: Path) -> None:
     """Slopes relative to the physical one: real heats beside simulated ones."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(10, 3.7), layout="constrained")
+        figure = Figure(figsize=(13, 3.9), layout="constrained")
         panel = figure.subplots()
         width = 0.15
         for x, (real, sim) in enumerate(pairs):
@@ -117,7 +117,7 @@ def confounding(pairs: Sequence[tuple[Mapping[str, Any], Slopes]], path: Path) -
         panel.annotate("what one kilogram really does", (-0.45, 1.02), color=INK)
         panel.axhline(0, color=QUIET, lw=0.8)
         where = [real["where"].replace(", ", ",\n") for real, _ in pairs]
-        pair_names = [f"{real['element']} on {real['additive']}" for real, _ in pairs]
+        pair_names = [f"{real['element']} on {real['additive']}\n{sim.grade}" for real, sim in pairs]
         names = [f"{pair}\n{place}" for pair, place in zip(pair_names, where, strict=True)]
         panel.set_xticks(range(len(pairs)), names)
         panel.set_ylabel("learnt slope / physical slope")

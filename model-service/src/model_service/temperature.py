@@ -1,0 +1,55 @@
+"""Temperature of the steel after the additions: before, what a treatment does, what each alloy chills."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from model_service.contracts import Additive, Heat, Temperature
+from model_service.features import PLAUSIBLE
+from model_service.outcome import Vector
+from model_service.parameters import StationModel
+from model_service.state import state_row
+
+_MOST_CHILL = 1000.0  # C per kg/t; beyond it is no chill
+
+
+class After(NamedTuple):
+    """constant_c + kilograms @ slope, known to sd_c."""
+
+    constant_c: float
+    slope: Vector
+    sd_c: float
+
+
+def temperature_after(
+    station: StationModel, heat: Heat, mass_t: float, offers: Sequence[Additive]
+) -> After | None:
+    """Return the temperature after additions as a function of the kilograms of `offers`.
+
+    None where the model has none, the reading cannot be, or a chill cannot be.
+    """
+    low, high = PLAUSIBLE["temperature_c"]
+    model, before = station.temperature, heat.temperature_c
+    if model is None or before is None or not low <= before <= high:
+        return None
+    chill = np.array([offer.chill_c_per_kg_t or 0.0 for offer in offers], dtype=float)
+    if np.any(np.abs(chill) > _MOST_CHILL):
+        return None
+    constant = before + model.offset_c + model.before_slope * (before - model.usual_c)
+    for feature, value in zip(station.features, state_row(station, heat), strict=True):
+        constant += model.slopes.get(feature.name, 0.0) * (value - feature.default)
+    return After(constant, model.chill_factor * chill / mass_t, model.sd_c)
+
+
+def predicted_temperature(after: After, offers: Sequence[Additive], added_kg: Sequence[float]) -> Temperature:
+    """Return what the contract says of it."""
+    slopes: dict[str, float] = {}
+    for offer, slope in zip(offers, after.slope.tolist(), strict=True):
+        if slope != 0.0:
+            slopes.setdefault(offer.additive, slope)
+    return Temperature(
+        predicted_c=after.constant_c + float(after.slope @ np.asarray(added_kg, dtype=float)),
+        sd_c=after.sd_c,
+        slope_c_per_kg=slopes,
+    )
