@@ -11,7 +11,7 @@ from backend.decisions.tables import Decision
 from backend.errors import Detail, InvalidError, RefusedError, StateError, validate
 from backend.events import DECISION_MADE
 from backend.heats.tables import CANCELLED, COMPLETED, DECIDED, HeatRecord
-from backend.master_data import service as master_data
+from backend.master_data import kept
 from backend.outbox import service as outbox
 from backend.recommendations import service as recommendations
 from backend.recommendations.limits import differences
@@ -61,7 +61,7 @@ def decide(session: Session, record: HeatRecord, put: DecisionPut) -> tuple[Deci
 
 def _check(session: Session, record: HeatRecord, put: DecisionPut, shown: Recommendation | None) -> None:
     """What is decided must be known additives within their maximum, and need a reason where it differs."""
-    names = master_data.names(session, record.plant_id)
+    names = kept.names(session, record.plant_id)
     documents, _ = completions.could_be_added(session, record)
     offers = [validate(Additive, document) for document in (documents if shown is None else shown.additives)]
     most_kg = {offer.additive: offer.max_kg for offer in offers}
@@ -98,8 +98,8 @@ def _next_revision(session: Session, record: HeatRecord) -> int:
 def _same(record: HeatRecord, known: Decision, put: DecisionPut) -> Decision:
     additions = [told(addition) for addition in put.additions]
     given = (put.decided_by, put.recommendation_id, additions, put.reason_code, put.note)
-    kept = (known.decided_by, known.recommendation_id, known.additions, known.reason_code, known.note)
-    if known.heat_id != record.row() or given != kept:
+    before = (known.decided_by, known.recommendation_id, known.additions, known.reason_code, known.note)
+    if known.heat_id != record.row() or given != before:
         raise StateError(
             where="$.decision_id",
             what=f"{put.decision_id} was used for another decision",

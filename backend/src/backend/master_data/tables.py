@@ -74,3 +74,13 @@ class HandbookRule(SQLModel, table=True):
 
     plant_id: str = Field(primary_key=True)
     document: dict[str, Any] = Field(sa_column=Column(JSON(none_as_null=True), nullable=False))
+
+
+class MasterDataVersion(SQLModel, table=True):
+    """Another one with every change of what is kept, stock apart: what was read under it still holds."""
+
+    __tablename__ = "master_data_versions"
+
+    plant_id: str = Field(primary_key=True)
+    version: str
+    changed_at: datetime = Field(sa_type=UtcDateTime)

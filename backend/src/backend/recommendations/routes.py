@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from backend.completions.service import recommendation_in_force
 from backend.database import reading, writing
-from backend.dependencies import TREATMENT_PATH, EngineDep, ModelDep, SessionDep, TreatmentDep
+from backend.dependencies import TREATMENT_PATH, EngineDep, ModelDep, TreatmentDep
 from backend.errors import StateError
 from backend.heats import service as heats
 from backend.recommendations import service
@@ -34,6 +34,7 @@ def ask_again(treatment: TreatmentDep, engine: EngineDep, model: ModelDep) -> Re
 
 
 @router.post("/{recommendation_id}/shown")
-def show(treatment: TreatmentDep, recommendation_id: Uuid, session: SessionDep) -> RecommendationRead:
+def show(treatment: TreatmentDep, recommendation_id: Uuid, engine: EngineDep) -> RecommendationRead:
     """A person saw it: the first time counts, as a recommendation that came too late is no override."""
-    return read(service.show(session, heats.find(session, treatment), recommendation_id))
+    with writing(engine) as session:
+        return read(service.show(session, heats.find(session, treatment), recommendation_id))

@@ -18,7 +18,7 @@ from backend.database import reading, writing
 from backend.errors import BackendError, StateError, UnknownError, validate
 from backend.events import RECOMMENDATION_MADE
 from backend.heats.tables import RECOMMENDED, REGISTERED, HeatRecord
-from backend.master_data import service as master_data
+from backend.master_data import kept
 from backend.model_answers import Recommendation as ModelRecommendation
 from backend.model_client import ModelClient, ModelUnavailableError
 from backend.outbox import service as outbox
@@ -39,7 +39,7 @@ class Asked(NamedTuple):
     version: int
     heat: dict[str, Any]
     additives: list[dict[str, Any]]
-    recent_heats: list[dict[str, Any]]
+    recent_heats: list[orjson.Fragment]
     handbook_entry: dict[str, Any] | None
 
     def request(self) -> bytes:
@@ -88,15 +88,15 @@ def gather(session: Session, heat_id: int) -> Asked | None:
     heat = record.heat
     if not heat.get("windows"):
         # Master data may have come after the heat.
-        windows = master_data.grade_windows(session, record.plant_id, record.grade, record.registered_at)
+        windows = kept.grade_windows(session, record.plant_id, record.grade, record.registered_at)
         heat = heat | {"windows": windows} if windows else heat
     return Asked(
         heat_id=heat_id,
         version=version,
         heat=heat,
-        additives=master_data.offers(session, record.plant_id, record.grade, record.registered_at),
+        additives=kept.offers(session, record.plant_id, record.grade, record.registered_at),
         recent_heats=completions.recent_heats(session, record),
-        handbook_entry=master_data.handbook_entry(session, record.plant_id, record.station, record.grade),
+        handbook_entry=kept.handbook_entry(session, record.plant_id, record.station, record.grade),
     )
 
 

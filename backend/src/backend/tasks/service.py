@@ -1,39 +1,48 @@
 """Ask for work, see what is due, and take it off the list."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from sqlmodel import Session, col, select
+from sqlalchemy import delete, select
+from sqlmodel import Session
 
 from backend.clock import now
+from backend.database import inserting, run, table_of
 from backend.tasks.tables import Task
+
+TASKS = table_of(Task)
+
+
+class Due(NamedTuple):
+    heat_id: int
+    kind: str
 
 
 def ask(session: Session, heat_id: int, kind: str) -> None:
     """Ask for work on what has just changed: an answer that is under way is of no use any more."""
-    task = session.get(Task, (heat_id, kind))
-    if task is None:
-        session.add(Task(heat_id=heat_id, kind=kind, since=now()))
-    else:
-        task.version += 1
+    new = inserting(session, Task).values(heat_id=heat_id, kind=kind, version=1, since=now())
+    again = {"version": TASKS.c.version + 1}
+    run(session, new.on_conflict_do_update(index_elements=["heat_id", "kind"], set_=again))
 
 
 def ensure(session: Session, heat_id: int, kind: str) -> None:
     """Ask for work unless it is asked for already."""
-    if session.get(Task, (heat_id, kind)) is None:
-        session.add(Task(heat_id=heat_id, kind=kind, since=now()))
+    new = inserting(session, Task).values(heat_id=heat_id, kind=kind, version=1, since=now())
+    run(session, new.on_conflict_do_nothing())
 
 
-def due(session: Session, limit: int = 256) -> Sequence[Task]:
-    return session.exec(select(Task).order_by(col(Task.since)).limit(limit)).all()
+def due(session: Session, limit: int = 256) -> Sequence[Due]:
+    """What is asked for, oldest first."""
+    query = select(TASKS.c.heat_id, TASKS.c.kind).order_by(TASKS.c.since).limit(limit)
+    return [Due(*row) for row in run(session, query)]
 
 
 def version(session: Session, heat_id: int, kind: str) -> int | None:
     """The version that is asked for; None where nothing is."""
-    task = session.get(Task, (heat_id, kind))
-    return None if task is None else task.version
+    query = select(TASKS.c.version).where(TASKS.c.heat_id == heat_id, TASKS.c.kind == kind)
+    found: int | None = run(session, query).scalar()
+    return found
 
 
-def drop(session: Session, heat_id: int, kind: str) -> None:
-    task = session.get(Task, (heat_id, kind))
-    if task is not None:
-        session.delete(task)
+def drop(session: Session, heat_id: int, *kinds: str) -> None:
+    run(session, delete(TASKS).where(TASKS.c.heat_id == heat_id, TASKS.c.kind.in_(kinds)))
