@@ -209,5 +209,12 @@ class TestHeat:
     def test_nothing_is_fetched_from_elsewhere(self, client: TestClient, worker: Worker) -> None:
         heat = recommended(client, worker)
 
-        for path in ("/", page(heat), "/static/style.css", "/static/heat.js", "/static/now.js", "/static/page.js"):
+        for path in (
+            "/",
+            page(heat),
+            "/static/style.css",
+            "/static/heat.js",
+            "/static/now.js",
+            "/static/page.js",
+        ):
             assert re.findall(r"(?:src|href|url\()=?[\"']?https?://", client.get(path).text) == []

@@ -15,7 +15,8 @@ USUAL_ORDER = ("C", "Si", "Mn", "P", "S", "Cr", "Ni", "Mo", "Cu", "V", "Nb", "Ti
 BAR_WIDTH = 320.0
 # Room at both sides of a window for what lies outside of it, in widths of the window.
 MARGIN = 0.35
-# So far, in widths of the window, a bar reaches out for the chemistry before additions; beyond it stands at the end.
+# So far, in widths of the window, a bar reaches out for the chemistry before additions; beyond, it stands
+# at the end.
 REACH = 1.2
 
 
@@ -89,7 +90,7 @@ class AdditiveRow:
 
 @dataclass(frozen=True)
 class Temperature:
-    """Steel temperature after the additions where the model tells it, else what the additions take from it, in °C."""
+    """Steel after the additions where the model tells it, else what the additions change, in °C."""
 
     predicted_c: float | None
     slope_c_per_kg: Mapping[str, float]
@@ -159,7 +160,7 @@ def verdict_of(
 def judged_by(
     windows: Mapping[str, Any], chemistry: Mapping[str, Any]
 ) -> tuple[Sequence[str], Sequence[str]]:
-    """Elements of a final analysis that are outside of their window, and those with a window that were not measured."""
+    """Elements of a final analysis outside of their window, and those with one that were not measured."""
     outside, unmeasured = [], []
     for element, window in windows.items():
         pct = _number(chemistry.get(element))
@@ -331,7 +332,7 @@ def _kilograms(additions: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 def _temperature(
     known: TreatmentRead, answer: Mapping[str, Any], additives: Sequence[AdditiveRow]
 ) -> Temperature:
-    """From the model where it predicts one, for the kilograms decided; else the chills of the additives alone."""
+    """The model's where it predicts one, for the kilograms decided; else the chills of the additives."""
     told = (
         answer.get("temperature")
         if known.recommendation and known.recommendation["source"] == "model"
