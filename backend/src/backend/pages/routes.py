@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from backend.pages import heats_now, one_heat
+from backend.pages import heats_now, history, one_heat
 from backend.pages.rendering import error_page
 
 __all__ = ["error_page", "router"]
 
 router = APIRouter()
-for part in (heats_now, one_heat):
+for part in (heats_now, one_heat, history):
     router.include_router(part.router)

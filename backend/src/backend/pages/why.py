@@ -7,7 +7,7 @@ from typing import Any
 
 from backend.pages.view import usual
 
-# What relief is priced for: 100 kg, 10 °C, and a hundredth of a percent, a thousandth where the bound is small.
+# Relief is priced for 100 kg, 10 °C, and a hundredth of a percent, a thousandth where the bound is small.
 STEPS = {"pct": 0.01, "kg": 100.0, "c": 10.0}
 SMALL_BOUND_PCT, SMALL_STEP_PCT = 0.1, 0.001
 
