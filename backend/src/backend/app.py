@@ -1,8 +1,7 @@
 """The HTTP application, put together."""
 
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -35,20 +34,14 @@ API = "/api/v1"
 
 
 def create_app(settings: Settings, engine: Engine) -> FastAPI:
-    """The application over this database; it owns its connections to the model service."""
+    """The application over this database."""
     model = ModelClient(str(settings.model_live_url), settings.model_timeout_s)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        model.close()
 
     app = FastAPI(
         title="Steel additives: backend",
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=lifespan,
     )
     app.state.settings, app.state.engine, app.state.model = settings, engine, model
     for router in (heats, intake, recommendations, decisions, master_data):

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import orjson
+import uvloop
 from pydantic import ValidationError
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
@@ -63,9 +64,9 @@ def run(given: argparse.Namespace, settings: Settings) -> None:
         case "serve":
             _serve(settings, engine)
         case "consume":
-            asyncio.run(_until_signal(_consumer(settings, engine)))
+            uvloop.run(_until_signal(_consumer(settings, engine)))
         case "publish":
-            asyncio.run(_until_signal(partial(publish, engine, settings.nats_url)))
+            uvloop.run(_until_signal(partial(publish, engine, settings.nats_url)))
     engine.dispose()
 
 

@@ -296,7 +296,6 @@ class TestShadow:
             worker = Worker(engine, live, shadow)
             heat = recommended(client, worker)
             worker.close()
-            shadow.close()
 
         assert other.asked("/v1/recommendations") == model.asked("/v1/recommendations")
         assert known(client, heat)["recommendation"]["model_version"] == "3"
@@ -312,7 +311,6 @@ class TestShadow:
         with caplog.at_level(logging.WARNING):
             heat = recommended(client, worker)
             worker.close()
-        shadow.close()
 
         assert known(client, heat)["state"] == "recommended"
         assert "no shadow recommendation" in caplog.text

@@ -67,10 +67,9 @@ def decision_in_force(session: Session, record: HeatRecord) -> Decision | None:
 
 
 def could_be_added(
-    session: Session, record: HeatRecord
+    session: Session, record: HeatRecord, recommendation: Recommendation | None
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     """Offers and handbook entry as of the recommendation in force; without one, as of the heat."""
-    recommendation = recommendation_in_force(session, record)
     if recommendation is not None:
         return recommendation.additives, recommendation.handbook_entry
     offers = kept.offers(session, record.plant_id, record.grade, record.registered_at)
@@ -111,7 +110,7 @@ def _complete(
     record.state = COMPLETED
     tasks.drop(session, record.row(), RECOMMENDATION, PREDICTION)
     recommendation, decision = recommendation_in_force(session, record), decision_in_force(session, record)
-    offers, entry = could_be_added(session, record)
+    offers, entry = could_be_added(session, record, recommendation)
     data = {
         "treatment": record.heat["treatment"],
         "revision": record.completed_revision,

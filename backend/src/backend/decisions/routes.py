@@ -16,9 +16,7 @@ router = APIRouter(tags=["decisions"])
 @router.put(
     TREATMENT_PATH + "/decision", status_code=HTTPStatus.CREATED, responses={200: {"model": DecisionRead}}
 )
-def decide(
-    put: DecisionPut, treatment: TreatmentDep, engine: EngineDep, response: Response
-) -> DecisionRead:
+def decide(put: DecisionPut, treatment: TreatmentDep, engine: EngineDep, response: Response) -> DecisionRead:
     """Y'.
 
     The same decision again is 200; a reason is needed where it differs from the recommendation it

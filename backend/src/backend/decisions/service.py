@@ -62,8 +62,9 @@ def decide(session: Session, record: HeatRecord, put: DecisionPut) -> tuple[Deci
 def _check(session: Session, record: HeatRecord, put: DecisionPut, shown: Recommendation | None) -> None:
     """What is decided must be known additives within their maximum, and need a reason where it differs."""
     names = kept.names(session, record.plant_id)
-    documents, _ = completions.could_be_added(session, record)
-    offers = [validate(Additive, document) for document in (documents if shown is None else shown.additives)]
+    in_force = shown or completions.recommendation_in_force(session, record)
+    documents, _ = completions.could_be_added(session, record, in_force)
+    offers = [validate(Additive, document) for document in documents]
     most_kg = {offer.additive: offer.max_kg for offer in offers}
     wrong = []
     for position, addition in enumerate(put.additions):

@@ -10,8 +10,8 @@ from backend.samples.service import in_force as samples_in_force
 
 
 def whole(session: Session, record: HeatRecord) -> TreatmentRead:
-    offers, entry = completions.could_be_added(session, record)
     recommendation = completions.recommendation_in_force(session, record)
+    offers, entry = completions.could_be_added(session, record, recommendation)
     decision = completions.decision_in_force(session, record)
     return TreatmentRead(
         **summary_fields(record),

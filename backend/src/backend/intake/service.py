@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from backend.additions import service as additions
 from backend.clock import now
 from backend.completions import service as completions
-from backend.database import inserting, run
+from backend.database import inserting, run, table_of
 from backend.errors import BackendError, RefusedError, UnknownError, validate
 from backend.events import (
     PLANT_EVENTS,
@@ -66,7 +66,8 @@ def store(session: Session, heard: Heard) -> None:
     new = inserting(session, ReceivedEvent).values(
         event_id=heard.event_id, type=heard.type, received_at=now()
     )
-    if not run(session, new.on_conflict_do_nothing()).rowcount:
+    known = table_of(ReceivedEvent).c.event_id
+    if run(session, new.on_conflict_do_nothing().returning(known)).scalar() is None:
         return
     fact = heard.fact
     try:

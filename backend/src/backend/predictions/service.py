@@ -49,7 +49,9 @@ def _gather(session: Session, heat_id: int) -> Asked | None:
         return None
     record = session.get_one(HeatRecord, heat_id)
     additions = kilograms(in_force(session, heat_id))
-    offers, _ = completions.could_be_added(session, record)
+    offers, _ = completions.could_be_added(
+        session, record, completions.recommendation_in_force(session, record)
+    )
     added = offers_of(session, record.plant_id, record.registered_at, additions, offers)
     request = None
     if additions and added is not None:
