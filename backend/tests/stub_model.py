@@ -12,6 +12,7 @@ from tests.contracts import example
 
 RECOMMENDED = "model-service/examples/recommendation.v1/valid/recommended.json"
 ABSTAINED = "model-service/examples/recommendation.v1/valid/abstained.json"
+CARD = "model-service/examples/model-card.v1/valid/trained.json"
 PREDICTED = "model-service/examples/prediction.v1/valid/predicted.json"
 
 
@@ -44,6 +45,13 @@ class StubModel:
                 time.sleep(stub.delay_s)
                 status, body = stub.answer(self.path, request)
                 self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def do_GET(self) -> None:
+                body = json.dumps(example(CARD)).encode()
+                self.send_response(stub.status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

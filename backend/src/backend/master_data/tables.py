@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column
+from sqlalchemy import JSON, Column, Index
 from sqlmodel import Field, SQLModel
 
 from backend.database import UtcDateTime
@@ -84,3 +84,19 @@ class MasterDataVersion(SQLModel, table=True):
     plant_id: str = Field(primary_key=True)
     version: str
     changed_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class MasterDataChange(SQLModel, table=True):
+    """Who changed what by hand, and when; `before` is null where it is new."""
+
+    __tablename__ = "master_data_changes"
+    __table_args__ = (Index("ix_master_data_changes_of", "plant_id", "kind", "name", "id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    plant_id: str
+    changed_at: datetime = Field(sa_type=UtcDateTime)
+    changed_by: str
+    kind: str
+    name: str
+    before: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    after: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))

@@ -5,7 +5,15 @@ from backend.completions.tables import Completion
 from backend.decisions.tables import Decision
 from backend.heats.tables import HeatRecord
 from backend.intake.tables import ParkedEvent, ReceivedEvent
-from backend.master_data.tables import AdditiveRecord, Grade, HandbookRule, Lot, MasterDataVersion, Price
+from backend.master_data.tables import (
+    AdditiveRecord,
+    Grade,
+    HandbookRule,
+    Lot,
+    MasterDataChange,
+    MasterDataVersion,
+    Price,
+)
 from backend.outbox.tables import OutboxEvent
 from backend.predictions.tables import Prediction
 from backend.recommendations.tables import Recommendation
@@ -30,4 +38,5 @@ ALL = (
     Price,
     HandbookRule,
     MasterDataVersion,
+    MasterDataChange,
 )

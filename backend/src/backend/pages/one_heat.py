@@ -13,10 +13,11 @@ from backend.database import reading, writing
 from backend.decisions import service as decisions
 from backend.decisions.schemas import DecisionPut
 from backend.dependencies import EngineDep, TreatmentDep
-from backend.errors import BackendError, Detail, InvalidError, validate
+from backend.errors import BackendError, Detail, validate
 from backend.heats import service as heats
 from backend.heats.reading import whole
 from backend.heats.schemas import TreatmentRead
+from backend.pages.forms import form_of, number_of
 from backend.pages.rendering import heat_page, money_text, page, templates
 from backend.pages.texts import language_for, text
 from backend.pages.view import HeatView, heat_view
@@ -38,10 +39,6 @@ SPOKEN = (
 )
 VERDICTS = ("inside", "tight", "low", "high")
 UNDECIDED = ("registered", "recommended")
-
-
-async def form_of(request: Request) -> FormData:
-    return await request.form()
 
 
 @router.get("/heats/{plant_id}/{heat_uid}/{station}/{treatment_no}")
@@ -223,7 +220,7 @@ def _decision(form: FormData) -> dict[str, Any]:
     for additive, lot, kg in zip(
         form.getlist("additive"), form.getlist("lot"), form.getlist("kg"), strict=True
     ):
-        added_kg = _number(str(kg), str(additive))
+        added_kg = number_of(kg, str(additive))
         if added_kg:
             additions.append({"additive": additive, "lot": lot or None, "added_kg": added_kg})
     return {
@@ -234,12 +231,3 @@ def _decision(form: FormData) -> dict[str, Any]:
         "reason_code": form.get("reason_code") or None,
         "note": form.get("note") or None,
     }
-
-
-def _number(typed: str, additive: str) -> float:
-    try:
-        return float(typed.replace(" ", "").replace(",", ".") or 0)
-    except ValueError:
-        raise InvalidError(
-            [Detail(where=additive, what=f"{typed!r} is no number", allowed="kilograms, 0 or more")]
-        ) from None

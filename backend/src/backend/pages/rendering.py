@@ -35,6 +35,7 @@ def page(
         "language": language,
         "t": partial(text, language),
         "person": getattr(request.state, "person", None),
+        "may_edit": True,
         "here": request.url.path,
     }
     return templates.TemplateResponse(request, template, given | dict(context), status_code=status)
@@ -67,6 +68,16 @@ def percent_text(analysis: Any) -> str:
     return f"{analysis:.4f}" if 0 < abs(analysis) < 0.01 else f"{analysis:.3f}"
 
 
+def window_text(window: Mapping[str, float | None]) -> str:
+    """A window of a grade in the least space."""
+    low, high = window.get("min"), window.get("max")
+    if low is None and high is None:
+        return ""
+    if low is None or high is None:
+        return f"≤ {high:g}" if low is None else f"≥ {low:g}"
+    return f"{low:g}–{high:g}"
+
+
 def time_text(at: datetime | str | None, shape: str = "%d %b %H:%M") -> Markup:
     """A time element: UTC in the page, which its script turns into the clock on the wall."""
     if at is None:
@@ -87,4 +98,6 @@ def station_text(treatment: Any) -> str:
 templates.env.globals.update(
     STATE_SIGNS=STATE_SIGNS, VERDICT_SIGNS=VERDICT_SIGNS, heat_page=heat_page, station=station_text
 )
-templates.env.filters.update(kg=kilograms_text, money=money_text, percent=percent_text, when=time_text)
+templates.env.filters.update(
+    kg=kilograms_text, money=money_text, percent=percent_text, when=time_text, window=window_text
+)

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from backend.pages import heats_now, history, one_heat
+from backend.pages import administration, heats_now, history, model_page, one_heat
 from backend.pages.rendering import error_page
 
 __all__ = ["error_page", "router"]
 
 router = APIRouter()
-for part in (heats_now, one_heat, history):
+for part in (heats_now, one_heat, history, administration, model_page):
     router.include_router(part.router)
