@@ -65,7 +65,15 @@ def test_blanks_are_filled_in() -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "got"),
-    [("en-GB,en;q=0.9", "en"), ("xx", "en"), ("", "en"), ("xx;q=1, en;q=0.1", "en"), ("en;q=nonsense", "en")],
+    [
+        ("en-GB,en;q=0.9", "en"),
+        ("de-AT,en;q=0.9", "de"),
+        ("de;q=0.2,en;q=0.8", "en"),
+        ("xx", "en"),
+        ("", "en"),
+        ("xx;q=1, en;q=0.1", "en"),
+        ("en;q=nonsense", "en"),
+    ],
 )
 def test_the_language_is_what_the_browser_asks_for_else_english(wanted: str, got: str) -> None:
     assert language_for(wanted) == got

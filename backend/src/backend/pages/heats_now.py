@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from backend.clock import instant_text
@@ -19,6 +20,8 @@ from backend.samples.tables import SampleRecord
 router = APIRouter()
 
 OPEN_STATES = (RECOMMENDED, REGISTERED, DECIDED)  # in the order in which they are looked at
+# Long, and no list shows them.
+UNREAD = (defer(HeatRecord.told), defer(HeatRecord.diversion))  # type: ignore[arg-type]
 MOST_OPEN, MOST_FINISHED, FINISHED_PER_STATION = 60, 40, 4
 
 
@@ -44,6 +47,16 @@ class Station:
     name: str
     open: Sequence[Card]
     finished: Sequence[Card]
+
+
+class Made(NamedTuple):
+    """A recommendation as a list shows it."""
+
+    recommendation_id: str
+    source: str
+    model_version: str | None
+    additions: list[dict[str, Any]]
+    cost: dict[str, Any] | None
 
 
 @router.get("/")
@@ -72,10 +85,12 @@ def at_stations(session: Session) -> list[Station]:
     ]
 
 
-def recommendations_of(session: Session, records: Sequence[HeatRecord]) -> dict[str, Recommendation]:
+def recommendations_of(session: Session, records: Sequence[HeatRecord]) -> dict[str, Made]:
+    """Who recommended what, without the model's whole answer, which is long."""
     wanted = [record.recommendation_id for record in records if record.recommendation_id is not None]
-    query = select(Recommendation).where(col(Recommendation.recommendation_id).in_(wanted))
-    return {made.recommendation_id: made for made in session.exec(query)}
+    columns = (getattr(Recommendation, name) for name in Made._fields)
+    query = select(*columns).where(col(Recommendation.recommendation_id).in_(wanted))
+    return {made.recommendation_id: Made(*made) for made in session.exec(query)}
 
 
 def results_of(session: Session, records: Sequence[HeatRecord]) -> dict[int, Any]:
@@ -94,10 +109,10 @@ def results_of(session: Session, records: Sequence[HeatRecord]) -> dict[int, Any
 
 def _newest(session: Session, state: str, limit: int) -> Sequence[HeatRecord]:
     query = select(HeatRecord).where(HeatRecord.state == state).order_by(col(HeatRecord.id).desc())
-    return session.exec(query.limit(limit)).all()
+    return session.exec(query.options(*UNREAD).limit(limit)).all()
 
 
-def _card(record: HeatRecord, made: dict[str, Recommendation], results: dict[int, Any]) -> Card:
+def _card(record: HeatRecord, made: dict[str, Made], results: dict[int, Any]) -> Card:
     recommendation = made.get(record.recommendation_id or "")
     chemistry = results.get(record.row())
     outside, unmeasured = judged_by(record.heat.get("windows") or {}, chemistry) if chemistry else ((), ())

@@ -19,10 +19,10 @@ from backend.heats.schemas import State
 from backend.heats.tables import HeatRecord
 from backend.master_data.tables import Grade
 from backend.pages.export import CSV, PARQUET, frame
-from backend.pages.heats_now import recommendations_of, results_of
+from backend.pages.heats_now import UNREAD, Made, recommendations_of, results_of
 from backend.pages.rendering import heat_page, page
 from backend.pages.view import judged_by
-from backend.recommendations.tables import HANDBOOK, Recommendation
+from backend.recommendations.tables import HANDBOOK
 
 router = APIRouter()
 
@@ -55,7 +55,7 @@ class Line:
 
     record: HeatRecord
     href: str
-    made: Recommendation | None
+    made: Made | None
     decision: Decision | None
     chemistry: dict[str, Any] | None
     outside: Sequence[str]
@@ -131,7 +131,7 @@ def history_as_parquet(session: ReadingDep, search: SearchDep) -> Response:
 
 def find(session: Session, search: Search, limit: int, before: int | None) -> Sequence[HeatRecord]:
     """Newest first; `before` is the row of the last one seen."""
-    query = select(HeatRecord).order_by(col(HeatRecord.id).desc()).limit(limit)
+    query = select(HeatRecord).options(*UNREAD).order_by(col(HeatRecord.id).desc()).limit(limit)
     if search.text:
         # A range, not LIKE: it uses the index on every database, and %, _ are characters as others are.
         query = query.where(

@@ -1,6 +1,7 @@
 // What every page has: clocks of the wall, and news from the server, which says by itself whether it still hears from it.
 
 const POLL_MS = 4000;
+const REOPEN_MS = 30000;
 const QUIET_MS = 300;
 const state = document.getElementById("live");
 const listeners = [];
@@ -77,33 +78,45 @@ function tell(key) {
 // Server-sent events; where they do not come through, the server is asked every few seconds.
 function listen() {
   state.hidden = false;
-  let lost = false;
+  let source;
   let asking;
+  let lost = false;
+  const open = () => {
+    source = new EventSource("/events");
+    source.addEventListener("open", () => {
+      clearInterval(asking);
+      asking = undefined;
+      heard("live");
+      if (lost) tell(null);
+      lost = false;
+    });
+    source.addEventListener("treatment", (event) => tell(JSON.parse(event.data).key));
+    source.addEventListener("error", () => {
+      lost = true;
+      asking ??= setInterval(ask, POLL_MS);
+      ask();
+    });
+  };
   const ask = async () => {
     try {
       const answer = await fetch("/health/live", { cache: "no-store" });
       heard(answer.ok ? "polling" : "offline");
-      if (answer.ok) tell(null);
+      if (!answer.ok) return;
+      tell(null);
+      if (source.readyState === EventSource.CLOSED && document.visibilityState === "visible") reopen();
     } catch {
       heard("offline");
     }
   };
-  const source = new EventSource("/events");
-  source.addEventListener("open", () => {
-    clearInterval(asking);
-    asking = undefined;
-    heard("live");
-    if (lost) tell(null);
-    lost = false;
-  });
-  source.addEventListener("treatment", (event) => tell(JSON.parse(event.data).key));
-  source.addEventListener("error", () => {
-    lost = true;
-    if (asking === undefined) {
-      ask();
-      asking = setInterval(ask, POLL_MS);
-    }
-  });
+  // A browser gives a stream up for good when it was answered with an error once.
+  let reopened = 0;
+  const reopen = () => {
+    if (Date.now() - reopened < REOPEN_MS) return;
+    reopened = Date.now();
+    open();
+  };
+  reopened = Date.now();
+  open();
   addEventListener("pagehide", () => source.close());
 }
 
