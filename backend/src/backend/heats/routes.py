@@ -5,13 +5,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
+from backend.access.gate import needs
+from backend.access.rules import READ
 from backend.database import reading
 from backend.dependencies import TREATMENT_PATH, EngineDep, ReadingDep, TreatmentDep
 from backend.heats import service
 from backend.heats.reading import whole
 from backend.heats.schemas import State, TreatmentList, TreatmentRead, summary
 
-router = APIRouter(tags=["treatments"])
+router = APIRouter(tags=["treatments"], dependencies=[needs(READ)])
 
 
 @router.get("/treatments")

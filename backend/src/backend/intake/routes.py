@@ -5,6 +5,8 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 from sqlalchemy import Engine
 
+from backend.access.gate import needs
+from backend.access.rules import TELL
 from backend.database import writing
 from backend.dependencies import TREATMENT_PATH, EngineDep, SettingsDep, TreatmentDep
 from backend.errors import RefusedError
@@ -14,7 +16,7 @@ from backend.intake import service
 from backend.intake.schemas import CancelledPost, SamplePost, WeighedPost
 from backend.shapes import Heat, Treatment
 
-router = APIRouter(tags=["plant"])
+router = APIRouter(tags=["plant"], dependencies=[needs(TELL)])
 
 
 @router.post("/heats", status_code=HTTPStatus.CREATED, responses={200: {"model": TreatmentSummary}})

@@ -1,5 +1,6 @@
 """Every table of the backend, in one place for Alembic."""
 
+from backend.access.tables import AuditEntry, LoginFailure, LoginSession, MachineToken, User
 from backend.additions.tables import WeighedRecord
 from backend.completions.tables import Completion
 from backend.decisions.tables import Decision
@@ -21,6 +22,11 @@ from backend.samples.tables import SampleRecord
 from backend.tasks.tables import Task
 
 ALL = (
+    User,
+    LoginSession,
+    LoginFailure,
+    MachineToken,
+    AuditEntry,
     HeatRecord,
     Recommendation,
     Decision,

@@ -10,6 +10,8 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.datastructures import FormData
 
+from backend.access.gate import needs
+from backend.access.rules import KEEP
 from backend.clock import instant_text, now
 from backend.database import reading, writing
 from backend.dependencies import EngineDep, ReadingDep, SettingsDep
@@ -47,13 +49,13 @@ def grade(request: Request, engine: EngineDep, settings: SettingsDep, name: Name
     return _grade_page(request, engine, settings.plant_id, name)
 
 
-@router.post("/grades/one")
+@router.post("/grades/one", dependencies=[needs(KEEP)])
 def save_grade(request: Request, engine: EngineDep, settings: SettingsDep, form: FormDep) -> Response:
     name = str(form.get("name") or "").strip()
     try:
         entry = validate(GradeEntry, _grade_entry(form))
         with writing(engine) as session:
-            edits.save_grade(session, settings.plant_id, entry, _by(form))
+            edits.save_grade(session, settings.plant_id, entry, _by(request, form))
     except BackendError as refused:
         return _grade_page(request, engine, settings.plant_id, name, form, refused.errors, refused.status)
     return RedirectResponse(f"/grades/one?name={quote(entry.grade, safe='')}&saved=1", HTTPStatus.SEE_OTHER)
@@ -72,13 +74,13 @@ def additive(request: Request, engine: EngineDep, settings: SettingsDep, name: N
     return _additive_page(request, engine, settings.plant_id, name)
 
 
-@router.post("/additives/one")
+@router.post("/additives/one", dependencies=[needs(KEEP)])
 def save_additive(request: Request, engine: EngineDep, settings: SettingsDep, form: FormDep) -> Response:
     name = str(form.get("name") or "").strip()
     try:
         new = validate(Additive, _additive(form))
         with writing(engine) as session:
-            edits.save_additive(session, settings.plant_id, new, _by(form))
+            edits.save_additive(session, settings.plant_id, new, _by(request, form))
     except BackendError as refused:
         return _additive_page(request, engine, settings.plant_id, name, form, refused.errors, refused.status)
     return RedirectResponse(
@@ -222,8 +224,9 @@ def _instant(given: Any) -> str:
     return f"{typed}:00Z" if typed.count(":") == 1 else f"{typed}Z" if typed else ""
 
 
-def _by(form: FormData) -> str:
-    by = str(form.get("changed_by") or "").strip()
+def _by(request: Request, form: FormData) -> str:
+    person = request.state.person
+    by = str(form.get("changed_by") or "").strip() if person is None else person.name
     if not by:
         raise InvalidError([Detail(where="changed_by", what="nobody is named", allowed="who changes it")])
     return by

@@ -8,6 +8,8 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.datastructures import FormData
 
+from backend.access.gate import needs
+from backend.access.rules import DECIDE
 from backend.clock import new_id
 from backend.database import reading, writing
 from backend.decisions import service as decisions
@@ -48,7 +50,8 @@ def show_heat(
     """The page; that the recommendation was shown, and when, is kept."""
     with reading(engine) as session:
         known = whole(session, heats.find(session, treatment))
-    if known.recommendation is not None and known.shown_at is None:
+    decides = DECIDE in request.state.who.permissions
+    if decides and known.recommendation is not None and known.shown_at is None:
         with writing(engine) as session:
             recommendations.show(
                 session, heats.find(session, treatment), known.recommendation["recommendation_id"]
@@ -56,15 +59,18 @@ def show_heat(
     return _page(request, engine, treatment, change=change)
 
 
-@router.post("/heats/{plant_id}/{heat_uid}/{station}/{treatment_no}")
+@router.post("/heats/{plant_id}/{heat_uid}/{station}/{treatment_no}", dependencies=[needs(DECIDE)])
 def confirm(
     request: Request, treatment: TreatmentDep, engine: EngineDep, form: Annotated[FormData, Depends(form_of)]
 ) -> Response:
     """The steelmaker's decision; what is wrong is said on the page, with what he typed still there."""
     try:
         put = validate(DecisionPut, _decision(form))
+        person = request.state.person
         with writing(engine) as session:
-            decisions.decide(session, heats.find(session, treatment), put)
+            decisions.decide(
+                session, heats.find(session, treatment), put, None if person is None else person.name
+            )
     except BackendError as refused:
         return _page(request, engine, treatment, form, refused.errors, refused.status)
     return RedirectResponse(heat_page(treatment), HTTPStatus.SEE_OTHER)
@@ -225,7 +231,8 @@ def _decision(form: FormData) -> dict[str, Any]:
             additions.append({"additive": additive, "lot": lot or None, "added_kg": added_kg})
     return {
         "decision_id": form.get("decision_id"),
-        "decided_by": form.get("decided_by"),
+        "decided_by": form.get("decided_by") or None,
+        "seen": {"decision_id": form.get("seen_decision_id") or None},
         "recommendation_id": form.get("recommendation_id") or None,
         "additions": additions,
         "reason_code": form.get("reason_code") or None,

@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from markupsafe import Markup
 from starlette.templating import Jinja2Templates
 
+from backend.access.rules import DECIDE, KEEP
 from backend.clock import instant_text
 from backend.errors import Detail
 from backend.pages.texts import language_for, text
@@ -31,11 +32,13 @@ def page(
 ) -> Response:
     """A template in the reader's language; `person` is who is logged in, or None."""
     language = language_for(request.headers.get("accept-language", ""))
+    may: frozenset[str] = getattr(getattr(request.state, "who", None), "permissions", frozenset())
     given = {
         "language": language,
         "t": partial(text, language),
         "person": getattr(request.state, "person", None),
-        "may_edit": True,
+        "may_edit": KEEP in may,
+        "may_decide": DECIDE in may,
         "here": request.url.path,
     }
     return templates.TemplateResponse(request, template, given | dict(context), status_code=status)

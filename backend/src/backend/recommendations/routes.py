@@ -4,6 +4,8 @@ from http import HTTPStatus
 
 from fastapi import APIRouter
 
+from backend.access.gate import needs
+from backend.access.rules import DECIDE
 from backend.completions.service import recommendation_in_force
 from backend.database import reading, writing
 from backend.dependencies import TREATMENT_PATH, EngineDep, ModelDep, TreatmentDep
@@ -13,7 +15,9 @@ from backend.recommendations import service
 from backend.recommendations.schemas import RecommendationRead, read
 from backend.shapes import Uuid
 
-router = APIRouter(prefix=TREATMENT_PATH + "/recommendations", tags=["recommendations"])
+router = APIRouter(
+    prefix=TREATMENT_PATH + "/recommendations", tags=["recommendations"], dependencies=[needs(DECIDE)]
+)
 
 
 @router.post("", status_code=HTTPStatus.CREATED)

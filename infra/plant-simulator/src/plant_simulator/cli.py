@@ -339,6 +339,8 @@ def _play(options: argparse.Namespace) -> None:
         give_up_s=options.give_up_s,
         nats_url=options.nats_url,
         backend_url=options.backend_url,
+        # From the environment alone: a command line is for all to see.
+        backend_token=os.environ.get(f"{PREFIX}BACKEND_TOKEN", ""),
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
     counts = asyncio.run(play.play(*_plant(options), settings))
