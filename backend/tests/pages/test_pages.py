@@ -17,7 +17,7 @@ def page(heat: dict[str, Any]) -> str:
 
 def form(html: str, **changes: str) -> dict[str, Any]:
     """What a browser sends when nothing is typed but a name."""
-    hidden = dict(re.findall(r'name="(decision_id|recommendation_id)" value="([^"]*)"', html))
+    hidden = dict(re.findall(r'type="hidden" name="(\w+_id|seen_\w+|csrf_token)" value="([^"]*)"', html))
     return {
         **hidden,
         "additive": re.findall(r'name="additive" value="([^"]*)"', html),
@@ -138,6 +138,38 @@ class TestHeat:
         assert 'value="1 500,5"' in refused.text
         assert accepted.status_code == 303
         assert known(client, heat)["decision"]["additions"][0]["added_kg"] == 1500.5
+
+    def test_of_two_screens_the_second_is_told_what_has_changed_and_keeps_what_was_typed(
+        self, client: TestClient, worker: Worker
+    ) -> None:
+        heat = recommended(client, worker)
+        first, second = (form(client.get(page(heat)).text) for _ in range(2))
+        second["kg"][0], second["reason_code"], second["decided_by"] = "1500", "practice", "Svoboda"
+        client.post(page(heat), data=first)
+
+        refused = client.post(page(heat), data=second)
+        again = form(refused.text, reason_code="practice", decided_by="Svoboda")
+        accepted = client.post(page(heat), data=again, follow_redirects=False)
+
+        assert refused.status_code == 409
+        assert "Somebody else was faster." in refused.text
+        assert "Novak decided at" in refused.text
+        assert again["kg"][0] == "1500"
+        assert accepted.status_code == 303
+        assert known(client, heat)["decision"]["decided_by"] == "Svoboda"
+
+    def test_a_heat_that_the_plant_corrected_under_the_fingers_is_a_conflict(
+        self, client: TestClient, worker: Worker
+    ) -> None:
+        heat = recommended(client, worker)
+        sent = form(client.get(page(heat)).text)
+        client.post("/api/v1/heats", json=heat | {"revision": 2, "grade": "S355J2"})
+
+        refused = client.post(page(heat), data=sent)
+
+        assert refused.status_code == 409
+        assert "it is at revision 2" in refused.text
+        assert "the heat is for S355J2 now" in refused.text
 
     def test_what_is_no_number_is_said(self, client: TestClient, worker: Worker) -> None:
         heat = recommended(client, worker)

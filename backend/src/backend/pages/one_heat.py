@@ -15,7 +15,7 @@ from backend.database import reading, writing
 from backend.decisions import service as decisions
 from backend.decisions.schemas import DecisionPut
 from backend.dependencies import EngineDep, TreatmentDep
-from backend.errors import BackendError, Detail, validate
+from backend.errors import BackendError, ConflictError, Detail, validate
 from backend.heats import service as heats
 from backend.heats.reading import whole
 from backend.heats.schemas import TreatmentRead
@@ -50,8 +50,11 @@ def show_heat(
     """The page; that the recommendation was shown, and when, is kept."""
     with reading(engine) as session:
         known = whole(session, heats.find(session, treatment))
-    decides = DECIDE in request.state.who.permissions
-    if decides and known.recommendation is not None and known.shown_at is None:
+    if (
+        DECIDE in request.state.who.permissions
+        and known.recommendation is not None
+        and known.shown_at is None
+    ):
         with writing(engine) as session:
             recommendations.show(
                 session, heats.find(session, treatment), known.recommendation["recommendation_id"]
@@ -72,7 +75,10 @@ def confirm(
                 session, heats.find(session, treatment), put, None if person is None else person.name
             )
     except BackendError as refused:
-        return _page(request, engine, treatment, form, refused.errors, refused.status)
+        conflict = isinstance(refused, ConflictError)
+        return _page(
+            request, engine, treatment, form, refused.errors, status=refused.status, conflict=conflict
+        )
     return RedirectResponse(heat_page(treatment), HTTPStatus.SEE_OTHER)
 
 
@@ -82,9 +88,12 @@ def _page(
     treatment: Treatment,
     form: FormData | None = None,
     problems: Sequence[Detail] = (),
+    *,
     status: int = HTTPStatus.OK,
+    conflict: bool = False,
     change: bool = False,
 ) -> Response:
+    may_decide = DECIDE in request.state.who.permissions
     with reading(engine) as session:
         known = whole(session, heats.find(session, treatment))
     view = heat_view(known)
@@ -105,9 +114,8 @@ def _page(
         if form is None
         else dict(zip(form.getlist("additive"), form.getlist("kg"), strict=False)),
         "problems": problems,
-        "conflict": status == HTTPStatus.CONFLICT,
-        "editable": known.state in UNDECIDED or changing,
-        "may_decide": True,
+        "conflict": conflict,
+        "editable": may_decide and (known.state in UNDECIDED or changing),
         "cost": _cost(view),
         "temperature": _temperature(view),
         "saving": lambda cost, t: _saving(view, cost, t),
@@ -232,7 +240,12 @@ def _decision(form: FormData) -> dict[str, Any]:
     return {
         "decision_id": form.get("decision_id"),
         "decided_by": form.get("decided_by") or None,
-        "seen": {"decision_id": form.get("seen_decision_id") or None},
+        "seen": {
+            "heat_revision": int(seen) if (seen := str(form.get("seen_heat_revision"))).isdecimal() else None,
+            "grade": form.get("seen_grade") or None,
+            "recommendation_id": form.get("seen_recommendation_id") or None,
+            "decision_id": form.get("seen_decision_id") or None,
+        },
         "recommendation_id": form.get("recommendation_id") or None,
         "additions": additions,
         "reason_code": form.get("reason_code") or None,
