@@ -10,7 +10,9 @@ from sqlalchemy import Engine, create_engine, inspect
 from sqlmodel import SQLModel
 
 from backend import migrations
-from backend.database import open_engine
+from backend.access import machines
+from backend.access.rules import SCOPES
+from backend.database import open_engine, writing
 from backend.errors import BackendError
 from backend.worker import Worker
 from tests import plant
@@ -62,6 +64,9 @@ def test_heats_survive_the_way_down_to_the_first_tables_and_up_again(
     tables = set(inspect(at_first).get_table_names())
     at_first.dispose()
     migrations.upgrade(database_url)
+    with writing(engine) as session:  # who has access is forgotten on the way down
+        secret = str(client.headers["Authorization"]).removeprefix("Bearer ")
+        machines.set_token(session, "tests", SCOPES, by="tests", secret=secret)
 
     assert "master_data_versions" not in tables
     assert difference(engine) == []

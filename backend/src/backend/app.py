@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
-from backend import __version__, health
+from backend import __version__, health, news
 from backend.access.gate import StrangerError
 from backend.access.routes import router as access
 from backend.decisions.routes import router as decisions
@@ -48,7 +48,9 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
     app.state.settings, app.state.engine, app.state.model = settings, engine, model
     for router in (heats, intake, recommendations, decisions, master_data, access):
         app.include_router(router, prefix=API)
+    app.state.news = news.News(engine)
     app.include_router(health.router)
+    app.include_router(news.router, include_in_schema=False)
     app.include_router(pages, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "pages" / "static"), name="static")
     app.add_exception_handler(BackendError, _expected)

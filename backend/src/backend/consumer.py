@@ -32,6 +32,7 @@ FETCH_S = 0.5
 ACK_WITHIN_S = 3
 POLL_S = 0.05  # for tasks that other processes leave behind
 MOST_AT_ONCE = 64
+REFRESH_S = 0.5
 TRIES = 5
 RETRY_MESSAGE_AFTER_S = 1.0
 
@@ -40,10 +41,12 @@ async def consume(engine: Engine, worker: Worker, nats_url: str, plant_id: str, 
     """Consume and work until `stop`."""
     news = asyncio.Event()
     working = asyncio.create_task(_work(worker, news, stop))
+    refreshing = asyncio.create_task(_refresh(worker, stop))
     try:
         await asyncio.gather(_hear(engine, nats_url, plant_id, news, stop), working)
     finally:
         working.cancel()
+        refreshing.cancel()
         await asyncio.to_thread(worker.close)
 
 
@@ -58,6 +61,15 @@ async def _work(worker: Worker, news: asyncio.Event, stop: asyncio.Event) -> Non
         if not await stopped_within(news, POLL_S):
             continue
         news.clear()
+
+
+async def _refresh(worker: Worker, stop: asyncio.Event) -> None:
+    """See now and then whether what waits is still of today."""
+    while not await stopped_within(stop, REFRESH_S):
+        try:
+            await asyncio.to_thread(worker.refresh_stale)
+        except OperationalError as failed:
+            log.warning("cannot see what is stale: %s", failed.orig)
 
 
 async def _hear(

@@ -102,6 +102,7 @@ def _serve(settings: Settings, engine: Engine) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        timeout_graceful_shutdown=2,  # pages listen for news as long as they are let
     )
 
 
@@ -115,7 +116,9 @@ def _consumer(settings: Settings, engine: Engine) -> Callable[[asyncio.Event], A
     live = ModelClient(str(settings.model_live_url), settings.model_timeout_s)
     url = settings.model_shadow_url
     shadow = None if url is None else ModelClient(str(url), settings.model_timeout_s)
-    return partial(consume, engine, Worker(engine, live, shadow), settings.nats_url, settings.plant_id)
+    return partial(
+        consume, engine, Worker(engine, live, shadow, settings.plant_id), settings.nats_url, settings.plant_id
+    )
 
 
 async def _until_signal(run_until: Callable[[asyncio.Event], Awaitable[None]]) -> None:

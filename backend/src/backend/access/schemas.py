@@ -67,8 +67,8 @@ class NamedToken(TokenPut):
 class AccessFile(Shape):
     """Accounts and tokens as an operator keeps them in his vault."""
 
-    users: list[NamedUser] = []
-    tokens: list[NamedToken] = []
+    users: list[NamedUser] = Field(default_factory=list)
+    tokens: list[NamedToken] = Field(default_factory=list)
 
 
 Name = Code

@@ -10,7 +10,7 @@ from backend.additions.tables import WeighedRecord
 from backend.clock import instant_text, now
 from backend.database import run, table_of
 from backend.heats.tables import HeatRecord
-from backend.master_data import kept
+from backend.master_data import kept, stock
 from backend.shapes import WeighedAddition, told
 
 WEIGHED = table_of(WeighedRecord)
@@ -18,10 +18,11 @@ WEIGHED = table_of(WeighedRecord)
 
 def keep(session: Session, record: HeatRecord, additions: list[WeighedAddition]) -> bool:
     """Store what is new, and whether anything in force changed. A revision that is known changes nothing."""
-    query = select(WEIGHED.c.addition_id, WEIGHED.c.revision).where(WEIGHED.c.heat_id == record.row())
-    known = {(addition_id, revision) for addition_id, revision in run(session, query)}
-    newest = dict(sorted(known, key=lambda key: key[1]))
-    news, changed = [], False
+    query = select(WEIGHED.c.addition_id, WEIGHED.c.revision, WEIGHED.c.body)
+    rows = run(session, query.where(WEIGHED.c.heat_id == record.row()).order_by(WEIGHED.c.revision)).all()
+    known = {(addition_id, revision) for addition_id, revision, _ in rows}
+    newest: dict[str, tuple[int, dict[str, Any]]] = {name: (revision, body) for name, revision, body in rows}
+    news, movements = [], []
     for addition in additions:
         if (addition.addition_id, addition.revision) in known:
             continue
@@ -34,12 +35,33 @@ def keep(session: Session, record: HeatRecord, additions: list[WeighedAddition])
             }
         )
         known.add((addition.addition_id, addition.revision))
-        changed = changed or addition.revision > newest.get(addition.addition_id, 0)
+        revision, before = newest.get(addition.addition_id, (0, None))
+        if addition.revision > revision:
+            movements += _movements(record, before, told(addition), addition.weighed_at)
+            newest[addition.addition_id] = addition.revision, told(addition)
     if news:
         run(session, insert(WEIGHED), news)
-    if changed:
+    if movements:
         record.weighed_no += 1
-    return changed
+        stock.note(session, record.plant_id, stock.WEIGHED, movements)
+    return bool(movements)
+
+
+def _movements(
+    record: HeatRecord, before: dict[str, Any] | None, now_told: dict[str, Any], at: datetime
+) -> list[dict[str, Any]]:
+    """What was weighed out, and where it corrects an earlier weighing, that one put back."""
+    taken = [(1.0, now_told)] if before is None else [(-1.0, before), (1.0, now_told)]
+    return [
+        {
+            "additive": addition["additive"],
+            "lot": addition.get("lot"),
+            "kg": sign * addition["added_kg"],
+            "moved_at": at,
+            "heat_id": record.row(),
+        }
+        for sign, addition in taken
+    ]
 
 
 def in_force(session: Session, heat_id: int) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, Column, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
+from backend.clock import now
 from backend.database import UtcDateTime
 from backend.shapes import Treatment
 
@@ -50,6 +51,9 @@ class HeatRecord(SQLModel, table=True):
     weighed_no: int = 0
     completed_revision: int | None = None
     completed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    changed_at: datetime = Field(
+        sa_column=Column(UtcDateTime, nullable=False, index=True, default=now, onupdate=now)
+    )
     cancelled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     cancel_reason: str | None = None
 

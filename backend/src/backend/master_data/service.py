@@ -7,7 +7,7 @@ from sqlmodel import Session, col, delete, select
 from backend.clock import now
 from backend.errors import RefusedError
 from backend.events import LotReceived, PriceChanged, StockCounted
-from backend.master_data import kept
+from backend.master_data import kept, stock
 from backend.master_data.schemas import MasterData
 from backend.master_data.tables import AdditiveRecord, Grade, HandbookRule, Lot, Price
 from backend.shapes import PricePerT, told
@@ -69,6 +69,9 @@ def receive_lot(session: Session, received: LotReceived) -> bool:
             record.stock_kg += received.received_kg
     if record.lot_received_at is None or received.received_at >= record.lot_received_at:
         record.lot, record.assay, record.lot_received_at = received.lot, received.assay, received.received_at
+    moved = {"additive": received.additive, "lot": received.lot, "moved_at": received.received_at}
+    if received.received_kg:
+        stock.note(session, received.plant_id, stock.RECEIVED, [moved | {"kg": received.received_kg}])
     record.available_at = known_at
     kept.changed(session, received.plant_id)
     return True
@@ -83,6 +86,8 @@ def count_stock(session: Session, counted: StockCounted) -> bool:
         counted.counted_at,
         now(),
     )
+    moved = {"additive": counted.additive, "lot": record.lot, "moved_at": counted.counted_at}
+    stock.note(session, counted.plant_id, stock.COUNTED, [moved | {"kg": counted.stock_kg}])
     return True
 
 

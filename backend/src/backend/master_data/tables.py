@@ -56,6 +56,23 @@ class Lot(SQLModel, table=True):
     available_at: datetime = Field(sa_type=UtcDateTime)
 
 
+class StockMovement(SQLModel, table=True):
+    """Kilograms that came, were counted, or were weighed out; `kg` of a count is what was there."""
+
+    __tablename__ = "stock_movements"
+    __table_args__ = (Index("ix_stock_movements_of", "plant_id", "additive", "moved_at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    plant_id: str
+    additive: str
+    lot: str | None = None
+    kind: str
+    kg: float
+    moved_at: datetime = Field(sa_type=UtcDateTime)
+    available_at: datetime = Field(sa_type=UtcDateTime)
+    heat_id: int | None = Field(default=None, foreign_key="heats.id")
+
+
 class Price(SQLModel, table=True):
     __tablename__ = "prices"
 

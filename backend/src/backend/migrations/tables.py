@@ -14,6 +14,7 @@ from backend.master_data.tables import (
     MasterDataChange,
     MasterDataVersion,
     Price,
+    StockMovement,
 )
 from backend.outbox.tables import OutboxEvent
 from backend.predictions.tables import Prediction
@@ -42,6 +43,7 @@ ALL = (
     AdditiveRecord,
     Lot,
     Price,
+    StockMovement,
     HandbookRule,
     MasterDataVersion,
     MasterDataChange,

@@ -30,6 +30,7 @@ def keep(session: Session, record: HeatRecord, sample: Sample) -> bool:
         "body": told(sample) | {"available_at": instant_text(now())},
     }
     run(session, insert(SAMPLES), [new])
+    record.changed_at = now()
     return sample.revision > max(revisions, default=0)
 
 
