@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 
 from backend.worker import Worker
 from tests import plant
-from tests.life import complete, decision, known, recommended
+from tests.life import complete, decision, known, recommended, work
 from tests.stub_model import StubModel
 
 
@@ -170,6 +170,26 @@ class TestHeat:
         assert refused.status_code == 409
         assert "it is at revision 2" in refused.text
         assert "the heat is for S355J2 now" in refused.text
+
+    def test_what_changed_since_is_said_and_it_can_be_recommended_anew(
+        self, client: TestClient, worker: Worker
+    ) -> None:
+        heat = recommended(client, worker)
+        fresh = client.get(page(heat)).text
+        master_data = client.get("/api/v1/master-data").json()
+        master_data["additives"][0]["price_per_t"] |= {"amount": 2000.0, "valid_from": "2026-01-02T00:00:00Z"}
+        assert client.put("/api/v1/master-data", json=master_data).status_code == 200
+
+        stale = client.get(page(heat)).text
+        again = client.post(f"{page(heat)}/again", follow_redirects=False)
+        on_its_way = client.get(page(heat)).text
+        work(worker)
+
+        assert "Since this was recommended" not in fresh
+        assert "the price of SiMn changed" in stale
+        assert again.status_code == 303
+        assert "The recommendation is on its way." in on_its_way
+        assert "Since this was recommended" not in client.get(page(heat)).text
 
     def test_what_is_no_number_is_said(self, client: TestClient, worker: Worker) -> None:
         heat = recommended(client, worker)

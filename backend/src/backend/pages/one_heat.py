@@ -1,5 +1,6 @@
 """The page of one heat: what is recommended and why, to be edited and confirmed; later the result too."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, get_args
@@ -15,7 +16,7 @@ from backend.database import reading, writing
 from backend.decisions import service as decisions
 from backend.decisions.schemas import DecisionPut
 from backend.dependencies import EngineDep, TreatmentDep
-from backend.errors import BackendError, ConflictError, Detail, validate
+from backend.errors import BackendError, ConflictError, Detail, StateError, validate
 from backend.heats import service as heats
 from backend.heats.reading import whole
 from backend.heats.schemas import TreatmentRead
@@ -82,6 +83,14 @@ def confirm(
     return RedirectResponse(heat_page(treatment), HTTPStatus.SEE_OTHER)
 
 
+@router.post("/heats/{plant_id}/{heat_uid}/{station}/{treatment_no}/again", dependencies=[needs(DECIDE)])
+def recommend_anew(treatment: TreatmentDep, engine: EngineDep) -> Response:
+    """Ask for another recommendation; the page says that it is on its way, or what the heat is past it."""
+    with contextlib.suppress(StateError), writing(engine) as session:
+        recommendations.ask_again(session, heats.find(session, treatment))
+    return RedirectResponse(heat_page(treatment), HTTPStatus.SEE_OTHER)
+
+
 def _page(
     request: Request,
     engine: EngineDep,
@@ -136,6 +145,7 @@ def _version(known: TreatmentRead) -> str:
         len(known.weighed),
         known.completed_revision,
         known.prediction is not None,
+        known.stale,
     )
     return " ".join(map(str, parts))
 

@@ -2,6 +2,7 @@
 
 const POLL_MS = 4000;
 const REOPEN_MS = 30000;
+const WATCH_MS = 15000;
 const QUIET_MS = 300;
 const state = document.getElementById("live");
 const listeners = [];
@@ -100,8 +101,9 @@ function listen() {
   const ask = async () => {
     try {
       const answer = await fetch("/health/live", { cache: "no-store" });
-      heard(answer.ok ? "polling" : "offline");
-      if (!answer.ok) return;
+      const open = source.readyState === EventSource.OPEN;
+      heard(!answer.ok ? "offline" : open ? "live" : "polling");
+      if (!answer.ok || open) return;
       tell(null);
       if (source.readyState === EventSource.CLOSED && document.visibilityState === "visible") reopen();
     } catch {
@@ -117,6 +119,9 @@ function listen() {
   };
   reopened = Date.now();
   open();
+  // A line that was cut tells nobody: what is open is tried too.
+  setInterval(() => asking === undefined && ask(), WATCH_MS);
+  for (const change of ["offline", "online"]) addEventListener(change, ask);
   addEventListener("pagehide", () => source.close());
 }
 
