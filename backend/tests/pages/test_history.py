@@ -72,6 +72,23 @@ class TestSearch:
         assert older is not None
         assert shown(client.get(older.group(1).replace("&amp;", "&")).text) == ["30-00000"]
 
+    def test_pages_of_days_go_by_the_day_also_where_heats_came_late(self, client: TestClient) -> None:
+        for number in range(60):
+            day = 60 - number if number % 2 else number  # every other one came long after it was registered
+            at = f"2027-01-{1 + day // 24:02}T{day % 24:02}:00:00Z"
+            client.post(
+                "/api/v1/heats", json=plant.heat(heat_no=f"31-{day:02}-{number:02}", registered_at=at)
+            )
+
+        first = client.get("/history?since=2027-01-01").text
+        older = re.search(r'href="(/history\?[^"]*before=\d+)"', first)
+        assert older is not None
+        rest = client.get(older.group(1).replace("&amp;", "&")).text
+
+        found = [heat_no.split("-")[1] for heat_no in shown(first) + shown(rest)]
+        assert len(found) == 60
+        assert found == sorted(found, reverse=True)
+
 
 class TestTakeAway:
     def test_both_files_hold_what_was_found_with_decision_and_result(

@@ -9,12 +9,14 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
+from sqlalchemy import literal, tuple_
 from sqlmodel import Session, col, select
 
 from backend.clock import instant_text
+from backend.database import UtcDateTime
 from backend.decisions.tables import Decision
 from backend.dependencies import ReadingDep, SettingsDep
-from backend.errors import Detail, InvalidError
+from backend.errors import Detail, InvalidError, UnknownError
 from backend.heats.schemas import State
 from backend.heats.tables import HeatRecord
 from backend.master_data.tables import Grade
@@ -29,6 +31,8 @@ router = APIRouter()
 HEATS_ON_A_PAGE = 50
 MOST_EXPORTED = 10_000
 AT_ONCE = 500
+# Of the heats whose number begins so, the highest numbers are looked at.
+MOST_NAMED = 10_000
 STATES = get_args(State)
 STATIONS = ("tapping", "ladle_furnace")
 Word = Annotated[str, Query(max_length=64)]
@@ -130,13 +134,21 @@ def history_as_parquet(session: ReadingDep, search: SearchDep) -> Response:
 
 
 def find(session: Session, search: Search, limit: int, before: int | None) -> Sequence[HeatRecord]:
-    """Newest first; `before` is the row of the last one seen."""
-    query = select(HeatRecord).options(*UNREAD).order_by(col(HeatRecord.id).desc()).limit(limit)
+    """Newest first, as they came; by day, as they were registered. `before` is the row of the last one seen.
+
+    Each condition has an index that gives its rows in the order in which they are wanted, so that a page is
+    as quick with a million heats as with a hundred.
+    """
+    by_day = search.since is not None or search.until is not None
+    order = (col(HeatRecord.registered_at), col(HeatRecord.id)) if by_day else (col(HeatRecord.id),)
+    query = select(HeatRecord).options(*UNREAD).order_by(*(column.desc() for column in order)).limit(limit)
     if search.text:
         # A range, not LIKE: it uses the index on every database, and %, _ are characters as others are.
-        query = query.where(
-            HeatRecord.heat_no >= search.text, HeatRecord.heat_no < search.text + "\U0010ffff"
+        named = (HeatRecord.heat_no >= search.text, HeatRecord.heat_no < search.text + "\U0010ffff")
+        newest = (
+            select(HeatRecord.id).where(*named).order_by(col(HeatRecord.heat_no).desc()).limit(MOST_NAMED)
         )
+        query = query.where(col(HeatRecord.id).in_(newest))
     if search.grade:
         query = query.where(HeatRecord.grade == search.grade)
     if search.station:
@@ -148,8 +160,18 @@ def find(session: Session, search: Search, limit: int, before: int | None) -> Se
     if search.until:
         query = query.where(HeatRecord.registered_at < _midnight(search.until + timedelta(days=1)))
     if before is not None:
-        query = query.where(col(HeatRecord.id) < before)
+        query = query.where(tuple_(*order) < _position(session, before, by_day))
     return session.exec(query).all()
+
+
+def _position(session: Session, row: int, by_day: bool) -> Any:
+    """Where that row stands in the order."""
+    if not by_day:
+        return tuple_(literal(row))
+    last = session.get(HeatRecord, row)
+    if last is None:
+        raise UnknownError(where="query.before", what=f"there is no heat {row}", allowed="`before` of a link")
+    return tuple_(literal(last.registered_at, UtcDateTime), literal(row))
 
 
 def lines_of(session: Session, records: Sequence[HeatRecord]) -> list[Line]:
