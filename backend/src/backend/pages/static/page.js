@@ -37,7 +37,7 @@ function heard(how) {
   if (state.textContent !== state.dataset[how]) state.textContent = state.dataset[how];
 }
 
-// The same page again: its element of that id is put in place of what is shown, if it is another version. Whether it was.
+// The same page again: its element of that id is put in place of what is shown, unless it is the same version. Whether it was.
 export async function refresh(id) {
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
@@ -45,7 +45,7 @@ export async function refresh(id) {
     if (!answer.ok) return false;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     const [was, is] = [document.getElementById(id), fresh.getElementById(id)];
-    if (!is || was.dataset.version === is.dataset.version) return false;
+    if (!is || (is.dataset.version && is.dataset.version === was.dataset.version)) return false;
     const focused = document.activeElement?.id || document.activeElement?.getAttribute("href");
     clocks(is);
     was.replaceWith(is);
