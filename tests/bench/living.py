@@ -17,6 +17,7 @@ from typing import Any
 import nats
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
 
 from load import heats
 
@@ -33,22 +34,32 @@ class Connection:
 
     async def ask(self, method: str, path: str, body: Any = None) -> Any:
         """The answer's JSON; AssertionError with the answer where it is no success."""
-        if self._streams is None:
-            self._streams = await asyncio.open_connection(self._host, self._port)
-        reader, writer = self._streams
         content = b"" if body is None else json.dumps(body).encode()
         head = (
             f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: application/json\r\n"
             f"Authorization: Bearer {self._token}\r\nContent-Length: {len(content)}\r\n\r\n"
         )
-        writer.write(head.encode() + content)
-        answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        kept = self._streams is not None
+        try:
+            reader, answer = await self._answered(head.encode() + content)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            if not kept:
+                raise
+            self._streams = None  # nobody used it for so long that the other side has closed it
+            reader, answer = await self._answered(head.encode() + content)
         length = int(answer.partition("content-length:")[2].partition("\r\n")[0])
         told = await reader.readexactly(length)
         status = int(answer.split(" ", 2)[1])
         if status not in (200, 201):
             raise AssertionError(f"{method} {path}: {status} {told[:500].decode()}")
         return json.loads(told)
+
+    async def _answered(self, request: bytes) -> tuple[asyncio.StreamReader, str]:
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(self._host, self._port)
+        reader, writer = self._streams
+        writer.write(request)
+        return reader, (await reader.readuntil(b"\r\n\r\n")).decode().lower()
 
     def close(self) -> None:
         if self._streams is not None:
@@ -161,6 +172,18 @@ def subject(treatment: Mapping[str, Any]) -> str:
     return "/".join(str(treatment[name]) for name in ("plant_id", "heat_uid", "station", "treatment_no"))
 
 
+async def _streams_are_there(jetstream: JetStreamContext) -> None:
+    """Consumer and publisher make them when they start."""
+    async with asyncio.timeout(PATIENCE_S):
+        for stream in ("PLANT", "PRODUCT"):
+            while True:
+                try:
+                    await jetstream.stream_info(stream)
+                    break
+                except NotFoundError:
+                    await asyncio.sleep(0.1)
+
+
 async def live(
     address: tuple[str, int],
     token: str,
@@ -175,6 +198,7 @@ async def live(
     """So many lives, `at_once` under way; with `per_s` they begin at that pace, else as fast as they go."""
     bus = await nats.connect(nats_url)
     plant = Plant(bus.jetstream(), master_data, seed)
+    await _streams_are_there(plant.jetstream)
     heard = await bus.subscribe("product.>", cb=plant.hear)
     screens: asyncio.Queue[Connection] = asyncio.Queue()
     for _ in range(at_once):
