@@ -135,6 +135,14 @@ def empty_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iter
 
 
 @pytest.fixture
+def postgresql_url(postgresql: PostgreSql) -> Iterator[str]:
+    """A database of PostgreSQL without any table, whatever the test runs on."""
+    url = postgresql.database(prepared=False)
+    yield url
+    postgresql.drop(url)
+
+
+@pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
     opened = open_engine(database_url)
     yield opened

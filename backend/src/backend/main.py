@@ -1,4 +1,4 @@
-"""The commands: migrate, import, access, user, token, serve, consume, publish, openapi."""
+"""The commands; `backend --help` names them all."""
 
 import argparse
 import asyncio
@@ -16,11 +16,12 @@ from pydantic import ValidationError
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from backend import migrations
+from backend import backup, migrations
 from backend.access import accounts
 from backend.consumer import consume
-from backend.database import open_engine, writing
+from backend.database import open_engine, reading, writing
 from backend.errors import BackendError, validate
+from backend.master_data import kept
 from backend.master_data import service as master_data
 from backend.master_data.schemas import MasterData
 from backend.model_client import ModelClient
@@ -62,6 +63,14 @@ def run(given: argparse.Namespace, settings: Settings) -> None:
             new = validate(MasterData, _read_json(given.file))
             with writing(engine) as session:
                 master_data.replace(session, new, settings.plant_id)
+        case "export":
+            with reading(engine) as session:
+                document = kept.document(session, settings.plant_id)
+            given.file.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+        case "backup":
+            print(f"{backup.back_up(engine, given.file)} rows")
+        case "restore":
+            print(f"{backup.restore(engine, given.file)} rows")
         case "user" | "token" | "access":
             accounts.run(given, engine)
         case "serve":
@@ -81,6 +90,12 @@ def _arguments() -> argparse.Namespace:
         "import", help="put master data (master-data.v1, JSON) in place of what is kept"
     )
     importing.add_argument("file", type=Path)
+    for name, does in (
+        ("export", "write the master data that is kept, as import reads it"),
+        ("backup", "write the whole database to one file"),
+        ("restore", "put a backup into an empty database of the same version"),
+    ):
+        commands.add_parser(name, help=does).add_argument("file", type=Path)
     accounts.add_commands(commands)
     commands.add_parser("serve", help="REST and pages")
     commands.add_parser("consume", help="take what the plant tells from the bus, and make recommendations")
