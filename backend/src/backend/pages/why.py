@@ -74,7 +74,7 @@ def why(answer: Mapping[str, Any], windows: Mapping[str, Any]) -> Why:
         recoveries=recoveries,
         limits=sorted(limits, key=lambda limit: -(limit.saving or 0.0)),
         unreached=unreached,
-        warnings=[warning["text"] for warning in answer["warnings"]],
+        warnings=[warning["text"].replace(" as named", "") for warning in answer["warnings"]],
         confidence=answer["confidence"],
     )
 
