@@ -46,6 +46,7 @@ ALLOWED: dict[tuple[str, str], set[str]] = {
     ("GET", "/"): READERS,
     ("GET", H): READERS,
     ("POST", H): DECIDERS & PEOPLE,
+    ("POST", f"{H}/again"): DECIDERS & PEOPLE,
     ("GET", "/history"): READERS,
     ("GET", "/history.csv"): READERS,
     ("GET", "/history.parquet"): READERS,
