@@ -31,8 +31,9 @@ class HeatRecord(SQLModel, table=True):
         UniqueConstraint("plant_id", "heat_uid", "station", "treatment_no"),
         Index("ix_heats_state_id", "state", "id"),
         Index("ix_heats_heat_no", "heat_no", "id"),
-        Index("ix_heats_grade_id", "grade", "id"),
-        Index("ix_heats_registered_at", "registered_at", "id"),
+        Index("ix_heats_registered", "registered_at", "id"),
+        Index("ix_heats_grade_registered", "grade", "registered_at", "id"),
+        Index("ix_heats_station_registered", "station", "registered_at", "id"),
     )
 
     id: int | None = Field(default=None, primary_key=True)

@@ -1,4 +1,4 @@
-"""Heats are searched by number, grade and day
+"""Heats are searched by number, grade, station and day
 
 Revision: 0007, after 0006
 """
@@ -12,8 +12,9 @@ depends_on = None
 
 INDEXES = {
     "ix_heats_heat_no": ["heat_no", "id"],
-    "ix_heats_grade_id": ["grade", "id"],
-    "ix_heats_registered_at": ["registered_at", "id"],
+    "ix_heats_registered": ["registered_at", "id"],
+    "ix_heats_grade_registered": ["grade", "registered_at", "id"],
+    "ix_heats_station_registered": ["station", "registered_at", "id"],
 }
 
 
