@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
-from backend import __version__, health, news
+from backend import __version__, health, metrics, news
 from backend.access.gate import StrangerError
 from backend.access.routes import router as access
 from backend.decisions.routes import router as decisions
@@ -58,7 +58,7 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(OperationalError, _unexpected)
     app.add_exception_handler(Exception, _unexpected)
-    app.add_middleware(Edge, observe=health.observe)
+    app.add_middleware(Edge, observe=metrics.observe_request)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
 

@@ -17,6 +17,7 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
+from backend import metrics
 from backend.bus import BUS_ERRORS, RETRY_AFTER_S, connect, ensure_stream, stopped_within
 from backend.database import writing
 from backend.errors import BackendError, Detail
@@ -152,6 +153,7 @@ async def handle(engine: Engine, jetstream: JetStreamContext, plant_id: str, mes
         else:
             await _not_stored(jetstream, messages[0], failed)
     else:
+        metrics.MESSAGES.labels("stored").inc(len(messages))
         for message in messages:
             await message.ack()
 
@@ -172,9 +174,11 @@ def _json(body: bytes) -> object:
 
 async def _not_stored(jetstream: JetStreamContext, message: Msg, failed: Exception) -> None:
     if isinstance(failed, BackendError):
+        metrics.MESSAGES.labels("refused").inc()
         log.warning("refused %s: %s", message.subject, failed)
         await _set_aside(jetstream, message, failed.errors)
     elif isinstance(failed, OperationalError):
+        metrics.MESSAGES.labels("again").inc()
         log.warning("the database is away (%s); %s comes again", failed.orig, message.subject)
         await message.nak(delay=RETRY_MESSAGE_AFTER_S)
     else:

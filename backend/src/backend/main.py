@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from backend import backup, migrations
+from backend import backup, metrics, migrations
 from backend.access import accounts
 from backend.consumer import consume
 from backend.database import open_engine, reading, writing
@@ -76,8 +76,10 @@ def run(given: argparse.Namespace, settings: Settings) -> None:
         case "serve":
             _serve(settings, engine)
         case "consume":
+            metrics.show(settings.host, settings.metrics_port)
             uvloop.run(_until_signal(_consumer(settings, engine)))
         case "publish":
+            metrics.show(settings.host, settings.metrics_port)
             uvloop.run(_until_signal(partial(publish, engine, settings.nats_url)))
     engine.dispose()
 

@@ -12,6 +12,7 @@ from nats.js import JetStreamContext
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
+from backend import metrics
 from backend.bus import BUS_ERRORS, RETRY_AFTER_S, connect, stopped_within
 from backend.database import reading, writing
 from backend.outbox import service as outbox
@@ -64,6 +65,7 @@ async def publish_waiting(engine: Engine, jetstream: JetStreamContext) -> int:
         )
         await asyncio.sleep(RETRY_AFTER_S)
     await asyncio.to_thread(_remove, engine, acknowledged)
+    metrics.EVENTS_PUBLISHED.inc(len(acknowledged))
     return len(acknowledged)
 
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import Engine
 
+from backend import metrics
 from backend.database import reading, writing
 from backend.model_client import ModelClient
 from backend.predictions.service import predict_weighed
@@ -71,7 +72,8 @@ class Worker:
 
     def _do(self, task: Due) -> None:
         try:
-            self._answer(task)
+            with metrics.TASK_SECONDS.labels(task.kind).time():
+                self._answer(task)
             self._not_before.pop(task, None)
         except Exception:
             log.exception("%s for heat row %s failed and is tried again", task.kind, task.heat_id)
