@@ -42,6 +42,21 @@ class RunningDemo:
         return found
 
     @property
+    def password(self) -> str:
+        """Of every person of this demo: steelmaker, technologist, admin, viewer."""
+        return str(self._access["users"][0]["password"])
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a program sends that may read, decide, tell and keep."""
+        (secret,) = [one["secret"] for one in self._access["tokens"] if one["name"] == "programs"]
+        return {"Authorization": f"Bearer {secret}"}
+
+    @property
+    def _access(self) -> Any:
+        return json.loads((self.folder / "access.json").read_text())
+
+    @property
     def output(self) -> str:
         return self.output_file.read_text()
 
@@ -103,9 +118,9 @@ def wait_until(holds: Callable[[], Any], timeout_s: float = SETTLE_S) -> Any:
     return answer
 
 
-def get(url: str) -> Any | None:
+def get(url: str, headers: dict[str, str] | None = None) -> Any | None:
     """Return the JSON behind `url`, None where there is none (404)."""
-    response = httpx.get(url, timeout=10)
+    response = httpx.get(url, timeout=10, headers=headers)
     if response.status_code == httpx.codes.NOT_FOUND:
         return None
     response.raise_for_status()

@@ -206,8 +206,9 @@ class TestOperation:
         url = f"sqlite:///{tmp_path / 'nothing.sqlite'}"
         engine = open_engine(url)
         settings = Settings(database_url=url)  # type: ignore[arg-type]
+        headers = {"Authorization": "Bearer anything"}
         with TestClient(create_app(settings, engine), raise_server_exceptions=False) as bare:
-            answer, treatments = bare.get("/health/ready"), bare.get("/api/v1/treatments")
+            answer, treatments = bare.get("/health/ready"), bare.get("/api/v1/treatments", headers=headers)
         engine.dispose()
 
         assert answer.status_code == 503

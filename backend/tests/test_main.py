@@ -1,5 +1,6 @@
 """The commands as a person runs them."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,34 @@ def test_migrate_then_import(database: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "run `backend migrate`" in run(monkeypatch, "import", file)
     assert run(monkeypatch, "migrate") == ""
     assert run(monkeypatch, "import", file) == ""
+
+
+def test_what_is_exported_can_be_imported(
+    database: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run(monkeypatch, "migrate")
+    run(monkeypatch, "import", str(MASTER_DATA / "valid/small-plant.json"))
+
+    assert run(monkeypatch, "export", str(tmp_path / "exported.json")) == ""
+    assert run(monkeypatch, "import", str(tmp_path / "exported.json")) == ""
+
+
+def test_accounts_and_tokens_by_command(
+    database: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(monkeypatch, "migrate")
+    named = tmp_path / "access.json"
+    named.write_text(json.dumps({"users": [{"name": "Weber", "role": "viewer", "password": "short"}]}))
+
+    assert run(monkeypatch, "user", "set", "Novak", "--role", "steelmaker") == ""
+    assert run(monkeypatch, "token", "set", "level-2", "--scope", "tell") == ""
+    password, token = capsys.readouterr().out.split()
+    assert len(password) == 16
+    assert len(token) == 43
+    assert run(monkeypatch, "token", "revoke", "level-2") == ""
+    assert "no token level-2 in use" in run(monkeypatch, "token", "revoke", "level-2")
+    assert "there is no user Weber" in run(monkeypatch, "user", "disable", "Weber")
+    assert "$.users[0].password" in run(monkeypatch, "access", str(named))
 
 
 def test_import_says_what_is_wrong(database: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """Asking the model service: within the time limit, once more after an early failure, with a reason."""
 
+import time
+
 import pytest
 
+from backend import model_client
 from backend.model_client import ModelClient, ModelUnavailableError
 from tests.stub_model import StubModel
 
@@ -46,10 +49,56 @@ class TestAsk:
 
         with pytest.raises(ModelUnavailableError, match="the model service is down"):
             client.predict(REQUEST)
-        client.close()
 
     def test_what_is_not_json_is_no_answer(self, model: StubModel, live: ModelClient) -> None:
         model.recommendation = b"<html>"
 
         with pytest.raises(ModelUnavailableError, match="not JSON"):
             live.recommend(REQUEST)
+
+
+class TestBreaker:
+    def test_a_service_that_failed_five_times_in_a_row_is_not_asked(
+        self, model: StubModel, live: ModelClient
+    ) -> None:
+        model.status = 503
+        for _ in range(5):
+            with pytest.raises(ModelUnavailableError, match="answered 503"):
+                live.recommend(REQUEST)
+        asked = len(model.requests)
+
+        with pytest.raises(ModelUnavailableError, match="failed 5 times in a row and is left alone"):
+            live.recommend(REQUEST)
+
+        assert len(model.requests) == asked
+
+    def test_after_a_while_one_may_try_and_its_success_lets_all_through(
+        self, model: StubModel, live: ModelClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(model_client, "OPEN_S", 0.05)
+        model.status = 503
+        for _ in range(5):
+            with pytest.raises(ModelUnavailableError):
+                live.recommend(REQUEST)
+        model.status = 200
+        time.sleep(0.06)
+
+        answers = [live.recommend(REQUEST)["status"] for _ in range(2)]
+
+        assert answers == ["recommended", "recommended"]
+
+    def test_refusals_are_no_failures(self, model: StubModel, live: ModelClient) -> None:
+        model.status = 422
+
+        for _ in range(6):
+            with pytest.raises(ModelUnavailableError, match="answered 422"):
+                live.recommend(REQUEST)
+
+    def test_a_service_that_was_restarted_is_asked_over_a_new_connection(self) -> None:
+        with StubModel() as first:
+            client = ModelClient(first.url, timeout_s=2.0)
+            client.recommend(REQUEST)
+            port = int(first.url.rsplit(":", 1)[1])
+        with StubModel(port) as second:
+            assert client.recommend(REQUEST)["status"] == "recommended"
+            assert len(second.requests) == 1

@@ -80,10 +80,10 @@ class TestPublish:
         published = [headers["Nats-Msg-Id"] for _, headers, _ in bus.stored(product, "PRODUCT")]
         assert published == ids
 
-    def test_an_event_acknowledged_but_not_marked_goes_out_with_the_same_id(
+    def test_an_event_acknowledged_but_not_taken_out_goes_out_with_the_same_id(
         self, product: str, engine: Engine
     ) -> None:
-        """What a kill between acknowledgement and mark leaves behind."""
+        """What a kill between acknowledgement and taking out leaves behind."""
         ids = put(engine, range(2))
         with reading(engine) as session:
             first = outbox.waiting(session, 1)[0]

@@ -41,11 +41,11 @@ def test_what_failed_unexpectedly_is_tried_again_and_the_rest_goes_on(
     recommend = worker_module.recommend
     failures = []
 
-    def fail_first(*arguments: Any) -> Any:
+    def fail_first(*arguments: Any, **named: Any) -> Any:
         if not failures:
             failures.append(arguments)
             raise ZeroDivisionError
-        return recommend(*arguments)
+        return recommend(*arguments, **named)
 
     monkeypatch.setattr(worker_module, "recommend", fail_first)
     monkeypatch.setattr(worker_module, "PAUSE_AFTER_FAILURE_S", 0.1)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 def until(comes_true: Callable[[], bool], patience_s: float = PATIENCE_S) -> bool:

@@ -86,7 +86,7 @@ def test_nothing_is_lost_or_doubled_when_every_process_is_killed_in_turn(tmp_pat
 
 def test_after_everything_was_killed_at_once_the_next_start_goes_on(tmp_path: Path) -> None:
     demo = start_headless(tmp_path, HEATS)
-    completed_before = wait_until(lambda: completed(demo.urls["backend"]))
+    completed_before = wait_until(lambda: completed(demo))
     pids = demo.pids
 
     for pid in (demo.process.pid, *pids.values()):
@@ -102,19 +102,19 @@ def test_after_everything_was_killed_at_once_the_next_start_goes_on(tmp_path: Pa
 
 def all_collected(demo: RunningDemo) -> set[tuple[Any, ...]] | None:
     """Return the treatments that the backend calls completed, None while the lake has others."""
-    done = completed(demo.urls["backend"])
+    done = completed(demo)
     return (
         done if done == {tuple(row) for row in lake.rows(demo.folder).select(lake.KEY).iter_rows()} else None
     )
 
 
-def completed(backend: str) -> set[tuple[Any, ...]]:
+def completed(demo: RunningDemo) -> set[tuple[Any, ...]]:
     """Return the key of every treatment that the backend calls completed."""
     found: set[tuple[Any, ...]] = set()
     before: Any = None
     while True:
         query = "state=completed&limit=100" + (f"&before={before}" if before else "")
-        page = get(f"{backend}/api/v1/treatments?{query}") or {}
+        page = get(f"{demo.urls['backend']}/api/v1/treatments?{query}", demo.headers) or {}
         found |= {tuple(known["treatment"][name] for name in lake.KEY) for known in page["treatments"]}
         before = page["next"]
         if not before:

@@ -36,6 +36,17 @@ def address(setting: str, name: str) -> str:
     return found
 
 
+def token() -> str:
+    """The token of a program that may read, decide and tell, from BACKEND_TOKEN or the running demo."""
+    if "BACKEND_TOKEN" in os.environ:
+        return os.environ["BACKEND_TOKEN"]
+    try:
+        known = json.loads(URLS.with_name("access.json").read_text())["tokens"]
+        return next(str(one["secret"]) for one in known if one["name"] == "programs")
+    except (OSError, ValueError, KeyError, StopIteration):
+        raise SystemExit(f"{URLS.parent} has no token: start a demo, or set BACKEND_TOKEN") from None
+
+
 class Steelmaker(FastHttpUser):
     """Walks whole heats: X, recommendation, shown, decision, weighed, final sample, completed."""
 
@@ -46,7 +57,8 @@ class Steelmaker(FastHttpUser):
     def on_start(self) -> None:
         Steelmaker.users += 1
         self.random = Random(f"{SEED}-{os.getpid()}-{time.time_ns()}-{Steelmaker.users}")
-        with self.client.get("/api/v1/master-data", catch_response=True) as answer:
+        self.headers = {"Authorization": f"Bearer {token()}"}
+        with self.client.get("/api/v1/master-data", headers=self.headers, catch_response=True) as answer:
             if answer.status_code != HTTPStatus.OK:
                 answer.failure(f"no master data ({answer.status_code}): is the demo ready?")
                 raise StopUser
@@ -120,7 +132,9 @@ class Steelmaker(FastHttpUser):
         }
 
     def _ask(self, method: str, url: str, name: str, body: Any) -> Any:
-        with self.client.request(method, url, json=body, name=name, catch_response=True) as answer:
+        with self.client.request(
+            method, url, json=body, name=name, headers=self.headers, catch_response=True
+        ) as answer:
             if answer.status_code not in (HTTPStatus.OK, HTTPStatus.CREATED):
                 answer.failure(f"{answer.status_code}: {(answer.text or '')[:200]}")
                 raise _BrokenOff(name)

@@ -24,7 +24,9 @@ def url_of(demo: RunningDemo, treatment: dict[str, Any]) -> str:
 def recommended(demo: RunningDemo, heat: dict[str, Any]) -> dict[str, Any]:
     """Register a heat over the bus and return its recommendation."""
     plant.publish(demo.urls["nats"], [(REGISTERED, heat)])
-    known = wait_until(lambda: (get(url_of(demo, heat["treatment"])) or {}).get("recommendation"))
+    known = wait_until(
+        lambda: (get(url_of(demo, heat["treatment"]), demo.headers) or {}).get("recommendation")
+    )
     return dict(known)
 
 
@@ -32,7 +34,7 @@ def finish(demo: RunningDemo, heat: dict[str, Any], recommendation: dict[str, An
     """Decide as recommended, weigh, analyse."""
     treatment = heat["treatment"]
     body = plant.decision(recommendation["recommendation_id"], recommendation["additions"])
-    httpx.put(f"{url_of(demo, treatment)}/decision", json=body).raise_for_status()
+    httpx.put(f"{url_of(demo, treatment)}/decision", json=body, headers=demo.headers).raise_for_status()
     plant.publish(
         demo.urls["nats"], [(WEIGHED, plant.weighed(treatment)), (ANALYSED, plant.sample(treatment))]
     )
@@ -142,7 +144,8 @@ def test_monitoring_keeps_a_bad_event_aside_and_collects_on(demo: RunningDemo) -
 
 
 def test_bad_input_over_http_is_a_problem_that_says_what_where_and_what_is_allowed(demo: RunningDemo) -> None:
-    answer = httpx.post(f"{demo.urls['backend']}/api/v1/heats", json=plant.new_heat(steel_mass_t="heavy"))
+    url, heavy = f"{demo.urls['backend']}/api/v1/heats", plant.new_heat(steel_mass_t="heavy")
+    answer = httpx.post(url, json=heavy, headers=demo.headers)
 
     assert answer.is_client_error
     assert answer.headers["content-type"].startswith("application/problem+json")

@@ -21,7 +21,7 @@ def exists(pid: int) -> bool:
 
 
 def test_a_second_start_skips_history_and_training_and_keeps_its_heats(demo: RunningDemo) -> None:
-    heats = get(f"{demo.urls['backend']}/api/v1/treatments?limit={HEATS}")
+    heats = get(f"{demo.urls['backend']}/api/v1/treatments?limit={HEATS}", demo.headers)
 
     assert "history and training skipped" in demo.output
     assert "first model" not in demo.output
@@ -82,7 +82,7 @@ def test_sigterm_stops_all_of_it_and_a_heat_in_the_middle_goes_on_at_the_next_st
     with demo_running(folder) as running:
         url = f"{running.urls['backend']}/api/v1/treatments/{plant.path_of(heat['treatment'])}"
 
-        assert wait_until(lambda: (get(url) or {}).get("recommendation"))
+        assert wait_until(lambda: (get(url, running.headers) or {}).get("recommendation"))
 
 
 def copy_of(played: Played, folder: Path) -> Path:

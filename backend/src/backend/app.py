@@ -1,8 +1,7 @@
 """The HTTP application, put together."""
 
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,15 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
-from backend import __version__, health
+from backend import __version__, health, metrics, news
+from backend.access.gate import StrangerError
+from backend.access.routes import router as access
 from backend.decisions.routes import router as decisions
 from backend.edge import Edge
 from backend.errors import BackendError, Detail, InvalidError, Problem, details, problem
@@ -35,25 +36,21 @@ API = "/api/v1"
 
 
 def create_app(settings: Settings, engine: Engine) -> FastAPI:
-    """The application over this database; it owns its connections to the model service."""
+    """The application over this database."""
     model = ModelClient(str(settings.model_live_url), settings.model_timeout_s)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        model.close()
 
     app = FastAPI(
         title="Steel additives: backend",
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=lifespan,
     )
     app.state.settings, app.state.engine, app.state.model = settings, engine, model
-    for router in (heats, intake, recommendations, decisions, master_data):
+    for router in (heats, intake, recommendations, decisions, master_data, access):
         app.include_router(router, prefix=API)
+    app.state.news = news.News(engine)
     app.include_router(health.router)
+    app.include_router(news.router, include_in_schema=False)
     app.include_router(pages, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "pages" / "static"), name="static")
     app.add_exception_handler(BackendError, _expected)
@@ -61,7 +58,7 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(OperationalError, _unexpected)
     app.add_exception_handler(Exception, _unexpected)
-    app.add_middleware(Edge, observe=health.observe)
+    app.add_middleware(Edge, observe=metrics.observe_request)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -90,17 +87,24 @@ def openapi(app: FastAPI) -> dict[str, Any]:
 
 def render(request: Request, told: Problem, headers: Mapping[str, str] | None = None) -> Response:
     """The problem as JSON; as a page where a browser asked for one."""
-    page = not request.url.path.startswith(API) and "text/html" in request.headers.get("accept", "")
-    if page:
+    if _wants_page(request):
         return error_page(request, told.title, told.errors, told.status)
     media_type = "application/problem+json"
     return JSONResponse(told.model_dump(mode="json"), told.status, headers, media_type=media_type)
+
+
+def _wants_page(request: Request) -> bool:
+    return not request.url.path.startswith(API) and "text/html" in request.headers.get("accept", "")
 
 
 async def _expected(request: Request, error: Exception) -> Response:
     log.debug("%s %s: %s", request.method, request.url.path, error)
     if not isinstance(error, BackendError):
         raise error
+    if isinstance(error, StrangerError):
+        if _wants_page(request):
+            return RedirectResponse(error.login, HTTPStatus.SEE_OTHER)
+        return render(request, problem(error), {"WWW-Authenticate": "Bearer"})
     return render(request, problem(error))
 
 

@@ -1,11 +1,14 @@
 """The data consumer: from the bus into the database, then do what the news asks for.
 
-A message is acknowledged after its transaction is committed. One that is refused goes to the dead letters
-with the reason, and the rest goes on. One that fails otherwise comes again, and is set aside after a few.
+What has come while the last transaction was under way is stored together in the next one, and acknowledged
+after its commit. Where one of these messages fails, each gets a transaction of its own. One that is refused
+goes to the dead letters with the reason, and the rest goes on. One that fails otherwise comes again, and is
+set aside after a few.
 """
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 import orjson
 from nats.aio.msg import Msg
@@ -14,9 +17,11 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
+from backend import metrics
 from backend.bus import BUS_ERRORS, RETRY_AFTER_S, connect, ensure_stream, stopped_within
+from backend.database import writing
 from backend.errors import BackendError, Detail
-from backend.intake.service import receive
+from backend.intake import service as intake
 from backend.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -27,6 +32,8 @@ FETCH_S = 0.5
 # A consumer that was killed had one message in hand: this is how long it waits to be redelivered.
 ACK_WITHIN_S = 3
 POLL_S = 0.05  # for tasks that other processes leave behind
+MOST_AT_ONCE = 64
+REFRESH_S = 0.5
 TRIES = 5
 RETRY_MESSAGE_AFTER_S = 1.0
 
@@ -35,10 +42,12 @@ async def consume(engine: Engine, worker: Worker, nats_url: str, plant_id: str, 
     """Consume and work until `stop`."""
     news = asyncio.Event()
     working = asyncio.create_task(_work(worker, news, stop))
+    refreshing = asyncio.create_task(_refresh(worker, stop))
     try:
         await asyncio.gather(_hear(engine, nats_url, plant_id, news, stop), working)
     finally:
         working.cancel()
+        refreshing.cancel()
         await asyncio.to_thread(worker.close)
 
 
@@ -53,6 +62,15 @@ async def _work(worker: Worker, news: asyncio.Event, stop: asyncio.Event) -> Non
         if not await stopped_within(news, POLL_S):
             continue
         news.clear()
+
+
+async def _refresh(worker: Worker, stop: asyncio.Event) -> None:
+    """See now and then whether what waits is still of today."""
+    while not await stopped_within(stop, REFRESH_S):
+        try:
+            await asyncio.to_thread(worker.refresh_stale)
+        except OperationalError as failed:
+            log.warning("cannot see what is stale: %s", failed.orig)
 
 
 async def _hear(
@@ -72,16 +90,49 @@ async def _hear(
                 messages = await jetstream.pull_subscribe(
                     "plant.>", durable=DURABLE, stream="PLANT", config=config
                 )
-                while not stop.is_set():
-                    # One at a time: a fetch of several waits for all of them, or for its time limit.
-                    for message in await _fetched(messages):
-                        await handle(engine, jetstream, plant_id, message)
-                        news.set()
+                await _store_all(engine, jetstream, plant_id, messages, news, stop)
             except BUS_ERRORS as failed:
                 log.warning("the bus is away (%s); trying on", failed or type(failed).__name__)
                 await stopped_within(stop, RETRY_AFTER_S)
     finally:
         await client.close()
+
+
+async def _store_all(
+    engine: Engine,
+    jetstream: JetStreamContext,
+    plant_id: str,
+    messages: JetStreamContext.PullSubscription,
+    news: asyncio.Event,
+    stop: asyncio.Event,
+) -> None:
+    """Fetch on while what was fetched is stored, until `stop` or an error of the bus."""
+    fetched: asyncio.Queue[Msg] = asyncio.Queue(MOST_AT_ONCE)
+
+    async def fetch() -> None:
+        while not stop.is_set():
+            # One at a time: a fetch of several waits for all of them, or for its time limit.
+            for message in await _fetched(messages):
+                await fetched.put(message)
+
+    async def store() -> None:
+        while True:
+            together = [await fetched.get()]
+            while not fetched.empty():
+                together.append(fetched.get_nowait())
+            await handle(engine, jetstream, plant_id, together)
+            news.set()
+
+    fetching, storing = asyncio.create_task(fetch()), asyncio.create_task(store())
+    try:
+        done, _ = await asyncio.wait((fetching, storing), return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        # What is fetched and not stored comes again: it is not acknowledged.
+        fetching.cancel()
+        storing.cancel()
+        await asyncio.gather(fetching, storing, return_exceptions=True)
 
 
 async def _fetched(messages: JetStreamContext.PullSubscription) -> list[Msg]:
@@ -91,18 +142,47 @@ async def _fetched(messages: JetStreamContext.PullSubscription) -> list[Msg]:
         return []
 
 
-async def handle(engine: Engine, jetstream: JetStreamContext, plant_id: str, message: Msg) -> None:
-    """Store the message and acknowledge it, or set it aside."""
+async def handle(engine: Engine, jetstream: JetStreamContext, plant_id: str, messages: Sequence[Msg]) -> None:
+    """Store the messages in their order and acknowledge them; one that cannot be stored is set aside."""
     try:
-        await asyncio.to_thread(_store, engine, plant_id, message.subject, message.data)
-    except BackendError as refused:
-        log.warning("refused %s: %s", message.subject, refused)
-        await _set_aside(jetstream, message, refused.errors)
-    except OperationalError as failed:
+        await asyncio.to_thread(_store, engine, plant_id, messages)
+    except Exception as failed:
+        if len(messages) > 1:
+            for message in messages:
+                await handle(engine, jetstream, plant_id, [message])
+        else:
+            await _not_stored(jetstream, messages[0], failed)
+    else:
+        metrics.MESSAGES.labels("stored").inc(len(messages))
+        for message in messages:
+            await message.ack()
+
+
+def _store(engine: Engine, plant_id: str, messages: Sequence[Msg]) -> None:
+    heard = [intake.read(plant_id, message.subject, _json(message.data)) for message in messages]
+    with writing(engine) as session:
+        for fact in heard:
+            intake.store(session, fact)
+
+
+def _json(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as broken:
+        raise BackendError(where="$", what=f"not JSON: {broken}", allowed="a CloudEvent in JSON") from None
+
+
+async def _not_stored(jetstream: JetStreamContext, message: Msg, failed: Exception) -> None:
+    if isinstance(failed, BackendError):
+        metrics.MESSAGES.labels("refused").inc()
+        log.warning("refused %s: %s", message.subject, failed)
+        await _set_aside(jetstream, message, failed.errors)
+    elif isinstance(failed, OperationalError):
+        metrics.MESSAGES.labels("again").inc()
         log.warning("the database is away (%s); %s comes again", failed.orig, message.subject)
         await message.nak(delay=RETRY_MESSAGE_AFTER_S)
-    except Exception as failed:
-        log.exception("%s could not be stored: %r", message.subject, message.data[:2000])
+    else:
+        log.error("%s could not be stored: %r", message.subject, message.data[:2000], exc_info=failed)
         if message.metadata.num_delivered < TRIES:
             await message.nak(delay=RETRY_MESSAGE_AFTER_S)
         else:
@@ -110,16 +190,6 @@ async def handle(engine: Engine, jetstream: JetStreamContext, plant_id: str, mes
             await _set_aside(
                 jetstream, message, [Detail(where="$", what=what, allowed="see the backend's log")]
             )
-    else:
-        await message.ack()
-
-
-def _store(engine: Engine, plant_id: str, subject: str, body: bytes) -> None:
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as broken:
-        raise BackendError(where="$", what=f"not JSON: {broken}", allowed="a CloudEvent in JSON") from None
-    receive(engine, plant_id, subject, document)
 
 
 async def _set_aside(jetstream: JetStreamContext, message: Msg, details: list[Detail]) -> None:

@@ -1,6 +1,8 @@
 """What routes ask for: settings, sessions, the model's address, and the treatment in the path.
 
-Sessions end with scope="function": a commit that fails is an error to the client, not a success that was not.
+A route that writes opens `writing(engine)` itself: it waits for its turn and ends its turn in one thread of
+the pool, so that waiting routes can never keep the one that is on from ending; and a commit that fails is an
+error to the client, not a success that was not.
 """
 
 from collections.abc import Iterator
@@ -11,39 +13,34 @@ from pydantic import ValidationError
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from backend.database import reading, writing
+from backend.database import reading
 from backend.errors import InvalidError, details
 from backend.model_client import ModelClient
 from backend.settings import Settings
 from backend.shapes import Treatment
 
 
-def settings_of(request: Request) -> Settings:
+async def settings_of(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
 
 
-def engine_of(request: Request) -> Engine:
+async def engine_of(request: Request) -> Engine:
     engine: Engine = request.app.state.engine
     return engine
 
 
-def model_of(request: Request) -> ModelClient:
+async def model_of(request: Request) -> ModelClient:
     model: ModelClient = request.app.state.model
     return model
 
 
 def open_reading(request: Request) -> Iterator[Session]:
-    with reading(engine_of(request)) as session:
+    with reading(request.app.state.engine) as session:
         yield session
 
 
-def open_writing(request: Request) -> Iterator[Session]:
-    with writing(engine_of(request)) as session:
-        yield session
-
-
-def treatment_of(
+async def treatment_of(
     plant_id: Annotated[str, Path()],
     heat_uid: Annotated[str, Path()],
     station: Annotated[str, Path()],
@@ -60,7 +57,6 @@ SettingsDep = Annotated[Settings, Depends(settings_of)]
 EngineDep = Annotated[Engine, Depends(engine_of)]
 ModelDep = Annotated[ModelClient, Depends(model_of)]
 ReadingDep = Annotated[Session, Depends(open_reading, scope="function")]
-SessionDep = Annotated[Session, Depends(open_writing, scope="function")]
 TreatmentDep = Annotated[Treatment, Depends(treatment_of)]
 
 TREATMENT_PATH = "/treatments/{plant_id}/{heat_uid}/{station}/{treatment_no}"

@@ -79,6 +79,18 @@ class InvalidError(BackendError):
         self.errors = list(details)
 
 
+class ConflictError(BackendError):
+    """Something else has changed since it was looked at: each detail tells what."""
+
+    status = HTTPStatus.CONFLICT
+    title = "Changed meanwhile"
+
+    def __init__(self, details: Sequence[Detail]) -> None:
+        first = details[0]
+        super().__init__(where=first.where, what=first.what, allowed=first.allowed)
+        self.errors = list(details)
+
+
 def problem(error: BackendError) -> Problem:
     slug = type(error).__name__.removesuffix("Error").lower()
     first = error.errors[0]

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from sqlalchemy import func
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
@@ -13,17 +13,10 @@ from backend.database import reading
 from backend.dependencies import EngineDep, ReadingDep
 from backend.heats.tables import HeatRecord
 from backend.intake.tables import ParkedEvent
+from backend.metrics import REGISTRY
 from backend.outbox import service as outbox
 from backend.tasks.tables import Task
 
-REGISTRY = CollectorRegistry()
-REQUEST_SECONDS = Histogram(
-    "backend_request_seconds",
-    "Time to answer a request",
-    ["method", "route", "status"],
-    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5),
-    registry=REGISTRY,
-)
 OUTBOX_WAITING = Gauge("backend_outbox_waiting", "Events that wait to be published", registry=REGISTRY)
 TASKS_DUE = Gauge("backend_tasks_due", "Recommendations and predictions that are due", registry=REGISTRY)
 EVENTS_PARKED = Gauge("backend_events_parked", "Events that wait for their heat", registry=REGISTRY)
@@ -56,7 +49,3 @@ def metrics(session: ReadingDep) -> Response:
     TASKS_DUE.set(session.exec(select(func.count()).select_from(Task)).one())
     EVENTS_PARKED.set(session.exec(select(func.count()).select_from(ParkedEvent)).one())
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
-
-
-def observe(method: str, route: str, status: int, seconds: float) -> None:
-    REQUEST_SECONDS.labels(method, route, status).observe(seconds)

@@ -1,4 +1,4 @@
-"""The commands: migrate, import, serve, consume, publish, openapi."""
+"""The commands; `backend --help` names them all."""
 
 import argparse
 import asyncio
@@ -11,14 +11,17 @@ from functools import partial
 from pathlib import Path
 
 import orjson
+import uvloop
 from pydantic import ValidationError
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from backend import migrations
+from backend import backup, metrics, migrations
+from backend.access import accounts
 from backend.consumer import consume
-from backend.database import open_engine, writing
+from backend.database import open_engine, reading, writing
 from backend.errors import BackendError, validate
+from backend.master_data import kept
 from backend.master_data import service as master_data
 from backend.master_data.schemas import MasterData
 from backend.model_client import ModelClient
@@ -60,12 +63,24 @@ def run(given: argparse.Namespace, settings: Settings) -> None:
             new = validate(MasterData, _read_json(given.file))
             with writing(engine) as session:
                 master_data.replace(session, new, settings.plant_id)
+        case "export":
+            with reading(engine) as session:
+                document = kept.document(session, settings.plant_id)
+            given.file.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+        case "backup":
+            print(f"{backup.back_up(engine, given.file)} rows")
+        case "restore":
+            print(f"{backup.restore(engine, given.file)} rows")
+        case "user" | "token" | "access":
+            accounts.run(given, engine)
         case "serve":
             _serve(settings, engine)
         case "consume":
-            asyncio.run(_until_signal(_consumer(settings, engine)))
+            metrics.show(settings.host, settings.metrics_port)
+            uvloop.run(_until_signal(_consumer(settings, engine)))
         case "publish":
-            asyncio.run(_until_signal(partial(publish, engine, settings.nats_url)))
+            metrics.show(settings.host, settings.metrics_port)
+            uvloop.run(_until_signal(partial(publish, engine, settings.nats_url)))
     engine.dispose()
 
 
@@ -77,6 +92,13 @@ def _arguments() -> argparse.Namespace:
         "import", help="put master data (master-data.v1, JSON) in place of what is kept"
     )
     importing.add_argument("file", type=Path)
+    for name, does in (
+        ("export", "write the master data that is kept, as import reads it"),
+        ("backup", "write the whole database to one file"),
+        ("restore", "put a backup into an empty database of the same version"),
+    ):
+        commands.add_parser(name, help=does).add_argument("file", type=Path)
+    accounts.add_commands(commands)
     commands.add_parser("serve", help="REST and pages")
     commands.add_parser("consume", help="take what the plant tells from the bus, and make recommendations")
     commands.add_parser("publish", help="put the product's events on the bus")
@@ -97,6 +119,7 @@ def _serve(settings: Settings, engine: Engine) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        timeout_graceful_shutdown=2,  # pages listen for news as long as they are let
     )
 
 
@@ -110,7 +133,9 @@ def _consumer(settings: Settings, engine: Engine) -> Callable[[asyncio.Event], A
     live = ModelClient(str(settings.model_live_url), settings.model_timeout_s)
     url = settings.model_shadow_url
     shadow = None if url is None else ModelClient(str(url), settings.model_timeout_s)
-    return partial(consume, engine, Worker(engine, live, shadow), settings.nats_url, settings.plant_id)
+    return partial(
+        consume, engine, Worker(engine, live, shadow, settings.plant_id), settings.nats_url, settings.plant_id
+    )
 
 
 async def _until_signal(run_until: Callable[[asyncio.Event], Awaitable[None]]) -> None:

@@ -1,7 +1,7 @@
 """The event publisher: from the outbox to the bus.
 
-An event is marked after the bus has acknowledged it, so none is lost; one that was acknowledged and not yet
-marked when the process was killed is sent again with the same id, so none is invented.
+An event is taken out after the bus has acknowledged it, so none is lost; one that was acknowledged and not
+yet taken out when the process was killed is sent again with the same id, so none is invented.
 """
 
 import asyncio
@@ -12,14 +12,15 @@ from nats.js import JetStreamContext
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
+from backend import metrics
 from backend.bus import BUS_ERRORS, RETRY_AFTER_S, connect, stopped_within
 from backend.database import reading, writing
 from backend.outbox import service as outbox
-from backend.outbox.tables import OutboxEvent
+from backend.outbox.service import Waiting
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.1
+POLL_S = 0.02
 IN_FLIGHT = 128
 ACK_WITHIN_S = 5.0
 
@@ -63,21 +64,22 @@ async def publish_waiting(engine: Engine, jetstream: JetStreamContext) -> int:
             "%s of %s events are not acknowledged; trying on", len(events) - len(acknowledged), len(events)
         )
         await asyncio.sleep(RETRY_AFTER_S)
-    await asyncio.to_thread(_mark, engine, [row for row in acknowledged if row is not None])
+    await asyncio.to_thread(_remove, engine, acknowledged)
+    metrics.EVENTS_PUBLISHED.inc(len(acknowledged))
     return len(acknowledged)
 
 
-async def _send(jetstream: JetStreamContext, event: OutboxEvent) -> None:
+async def _send(jetstream: JetStreamContext, event: Waiting) -> None:
     headers = {"Nats-Msg-Id": event.event_id, "Content-Type": "application/cloudevents+json"}
     await jetstream.publish(event.type, event.body.encode(), timeout=ACK_WITHIN_S, headers=headers)
 
 
-def _waiting(engine: Engine) -> Sequence[OutboxEvent]:
+def _waiting(engine: Engine) -> Sequence[Waiting]:
     with reading(engine) as session:
         return outbox.waiting(session, IN_FLIGHT)
 
 
-def _mark(engine: Engine, ids: Sequence[int]) -> None:
+def _remove(engine: Engine, ids: Sequence[int]) -> None:
     if ids:
         with writing(engine) as session:
-            outbox.mark_published(session, ids)
+            outbox.remove(session, ids)

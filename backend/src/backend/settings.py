@@ -20,3 +20,7 @@ class Settings(BaseSettings):
     plant_id: str = "demo"
     host: str = "127.0.0.1"
     port: int = 8000
+    # Of `consume` and `publish`, which have no other; none shows none.
+    metrics_port: int | None = None
+    # False only where people come over plain HTTP, as on one's own machine.
+    cookie_secure: bool = True

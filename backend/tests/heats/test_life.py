@@ -331,3 +331,79 @@ class TestDecide:
             ("$.additions[0].additive", "SiMn, FeMnHC, FeSi75, coke"),
             ("$.additions[1].added_kg", "at most 400 kg"),
         ]
+
+    def test_the_second_of_two_tablets_hears_what_changed(self, client: TestClient, worker: Worker) -> None:
+        heat = recommended(client, worker)
+        first, second = decision(client, heat), decision(client, heat)
+        path = plant.path(heat["treatment"])
+        additions = [{"additive": "SiMn", "lot": "SM-118", "added_kg": 1500.0}]
+        client.put(
+            f"{path}/decision",
+            json=first | {"additions": additions, "reason_code": "practice", "decided_by": "Novak"},
+        )
+
+        refused = client.put(f"{path}/decision", json=second)
+        seen = {"decision_id": first["decision_id"]}
+        looked_at = client.put(f"{path}/decision", json=second | {"seen": seen})
+
+        assert refused.status_code == 409
+        (change,) = refused.json()["errors"]
+        assert change["where"] == "$.seen.decision_id"
+        assert change["what"].startswith("Novak decided at ")
+        assert change["what"].endswith("UTC: SiMn 1500 kg")
+        assert change["allowed"] == first["decision_id"]
+        assert looked_at.status_code == 201
+        assert looked_at.json()["revision"] == 2
+
+    def test_a_decision_on_what_the_heat_was_is_refused_with_all_that_changed(
+        self, client: TestClient, worker: Worker, engine: Engine
+    ) -> None:
+        heat = recommended(client, worker)
+        put = decision(client, heat)
+        seen = {"heat_revision": 1, "grade": "B500B", "recommendation_id": put["recommendation_id"]}
+        divert(engine, heat)
+        client.post("/api/v1/heats", json=heat | {"revision": 2})
+        work(worker)
+
+        refused = client.put(f"{plant.path(heat['treatment'])}/decision", json=put | {"seen": seen})
+
+        assert refused.status_code == 409
+        assert refused.json()["title"] == "Changed meanwhile"
+        assert [error["what"] for error in refused.json()["errors"]] == [
+            "the plant corrected the heat: it is at revision 2",
+            "the heat is for C45E now",
+            "another recommendation has come",
+        ]
+
+    def test_what_was_weighed_stands_beside_what_was_decided(
+        self, client: TestClient, worker: Worker
+    ) -> None:
+        heat = recommended(client, worker)
+        client.put(f"{plant.path(heat['treatment'])}/decision", json=decision(client, heat))
+        before = known(client, heat)["differences"]
+        complete(client, worker, heat)
+
+        assert before == []
+        assert known(client, heat)["differences"][0] == {
+            "additive": "SiMn",
+            "decided_kg": 1375.0,
+            "weighed_kg": 1427.0,
+            "difference_kg": 52.0,
+        }
+
+
+class TestAgain:
+    def test_a_heat_that_is_treated_again_is_a_treatment_of_its_own(
+        self, client: TestClient, worker: Worker, engine: Engine
+    ) -> None:
+        heat = recommended(client, worker)
+        complete(client, worker, heat)
+        again = heat | {"treatment": heat["treatment"] | {"treatment_no": 2}}
+
+        assert client.post("/api/v1/heats", json=again).status_code == 201
+        work(worker)
+
+        assert known(client, again)["state"] == "recommended"
+        complete(client, worker, again)
+        subjects = [event["subject"] for event in events(engine, COMPLETED)]
+        assert [subject.rsplit("/", 1)[1] for subject in subjects] == ["1", "2"]

@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 
 from backend.worker import Worker
 from tests import plant
-from tests.life import complete, decision, known, recommended
+from tests.life import complete, decision, known, recommended, work
 from tests.stub_model import StubModel
 
 
@@ -17,7 +17,7 @@ def page(heat: dict[str, Any]) -> str:
 
 def form(html: str, **changes: str) -> dict[str, Any]:
     """What a browser sends when nothing is typed but a name."""
-    hidden = dict(re.findall(r'name="(decision_id|recommendation_id)" value="([^"]*)"', html))
+    hidden = dict(re.findall(r'type="hidden" name="(\w+_id|seen_\w+|csrf_token)" value="([^"]*)"', html))
     return {
         **hidden,
         "additive": re.findall(r'name="additive" value="([^"]*)"', html),
@@ -29,11 +29,11 @@ def form(html: str, **changes: str) -> dict[str, Any]:
     } | changes
 
 
-class TestList:
+class TestHeatsNow:
     def test_without_heats_it_says_what_to_expect(self, client: TestClient) -> None:
         assert "A heat appears as soon as the plant registers it." in client.get("/").text
 
-    def test_each_heat_with_its_state_and_who_recommended(
+    def test_what_waits_for_the_steelmaker_comes_first_the_longest_wait_before_the_others(
         self, client: TestClient, worker: Worker, model: StubModel
     ) -> None:
         recommended(client, worker, heat_no="26-1")
@@ -43,10 +43,34 @@ class TestList:
 
         html = client.get("/").text
 
-        assert html.index("26-3") < html.index("26-2") < html.index("26-1")
+        assert html.index("26-1") < html.index("26-2") < html.index("26-3")
+        assert "2 wait for you" in html
         assert "waits for a recommendation" in html
-        assert "▲ handbook" in html
-        assert "model 3" in html
+        assert html.count("▲ handbook rule") == 1
+
+    def test_each_station_has_its_heats(self, client: TestClient) -> None:
+        for station in ("ladle_furnace", "tapping"):
+            heat = plant.heat(heat_no=f"at-{station}")
+            heat["treatment"]["station"] = station
+            client.post("/api/v1/heats", json=heat)
+
+        html = client.get("/").text
+
+        places = ['id="at-tapping"', ">at-tapping<", 'id="at-ladle_furnace"', ">at-ladle_furnace<"]
+        assert [html.index(place) for place in places] == sorted(html.index(place) for place in places)
+
+    def test_the_last_results_say_whether_they_are_in_their_windows(
+        self, client: TestClient, worker: Worker
+    ) -> None:
+        heat = recommended(client, worker)
+        complete(client, worker, heat)
+        hit = client.get("/").text
+        corrected = plant.sample(heat["treatment"])
+        corrected["sample"] |= {"revision": 9, "chemistry": corrected["sample"]["chemistry"] | {"Mn": 2.5}}
+        client.post(f"{plant.path(heat['treatment'])}/samples", json=corrected)
+
+        assert "✓ in its windows" in hit
+        assert "▲ Mn outside" in client.get("/").text
 
     def test_names_of_the_plant_are_text_and_no_markup(self, client: TestClient) -> None:
         client.post("/api/v1/heats", json=plant.heat(heat_no="<b>1</b>", grade="Э76ХФ"))
@@ -55,17 +79,6 @@ class TestList:
 
         assert "&lt;b&gt;1&lt;/b&gt;" in html
         assert "Э76ХФ" in html
-
-    def test_older_heats_are_a_page_away(self, client: TestClient) -> None:
-        for number in range(51):
-            client.post("/api/v1/heats", json=plant.heat(heat_no=f"26-{number:05}"))
-
-        first = client.get("/").text
-        older = re.search(r'href="(/\?before=\d+)"', first)
-
-        assert "26-00000" not in first
-        assert older is not None
-        assert "26-00000" in client.get(older.group(1)).text
 
 
 class TestHeat:
@@ -81,7 +94,7 @@ class TestHeat:
         assert known(client, heat)["shown_at"] is not None
         assert 'value="1375"' in html
         assert "1\u2009612.87" in html
-        assert "The handbook rule would cost 1\u2009664.37 EUR." in html
+        assert "51.50 less" in html
         assert "0.776" in html
 
     def test_elements_without_a_window_are_named_in_one_line(
@@ -93,7 +106,7 @@ class TestHeat:
         recommended(client, worker, chemistry=heat["chemistry"])
         newest = client.get("/api/v1/treatments").json()["treatments"][0]
 
-        assert "Without a window: Ni 0.057" in client.get(page(newest)).text
+        assert '<span class="pair">Ni 0.057</span>' in client.get(page(newest)).text
 
     def test_confirmed_as_it_is(self, client: TestClient, worker: Worker) -> None:
         heat = recommended(client, worker)
@@ -125,6 +138,58 @@ class TestHeat:
         assert 'value="1 500,5"' in refused.text
         assert accepted.status_code == 303
         assert known(client, heat)["decision"]["additions"][0]["added_kg"] == 1500.5
+
+    def test_of_two_screens_the_second_is_told_what_has_changed_and_keeps_what_was_typed(
+        self, client: TestClient, worker: Worker
+    ) -> None:
+        heat = recommended(client, worker)
+        first, second = (form(client.get(page(heat)).text) for _ in range(2))
+        second["kg"][0], second["reason_code"], second["decided_by"] = "1500", "practice", "Svoboda"
+        client.post(page(heat), data=first)
+
+        refused = client.post(page(heat), data=second)
+        again = form(refused.text, reason_code="practice", decided_by="Svoboda")
+        accepted = client.post(page(heat), data=again, follow_redirects=False)
+
+        assert refused.status_code == 409
+        assert "Somebody else was faster." in refused.text
+        assert "Novak decided at" in refused.text
+        assert again["kg"][0] == "1500"
+        assert accepted.status_code == 303
+        assert known(client, heat)["decision"]["decided_by"] == "Svoboda"
+
+    def test_a_heat_that_the_plant_corrected_under_the_fingers_is_a_conflict(
+        self, client: TestClient, worker: Worker
+    ) -> None:
+        heat = recommended(client, worker)
+        sent = form(client.get(page(heat)).text)
+        client.post("/api/v1/heats", json=heat | {"revision": 2, "grade": "S355J2"})
+
+        refused = client.post(page(heat), data=sent)
+
+        assert refused.status_code == 409
+        assert "it is at revision 2" in refused.text
+        assert "the heat is for S355J2 now" in refused.text
+
+    def test_what_changed_since_is_said_and_it_can_be_recommended_anew(
+        self, client: TestClient, worker: Worker
+    ) -> None:
+        heat = recommended(client, worker)
+        fresh = client.get(page(heat)).text
+        master_data = client.get("/api/v1/master-data").json()
+        master_data["additives"][0]["price_per_t"] |= {"amount": 2000.0, "valid_from": "2026-01-02T00:00:00Z"}
+        assert client.put("/api/v1/master-data", json=master_data).status_code == 200
+
+        stale = client.get(page(heat)).text
+        again = client.post(f"{page(heat)}/again", follow_redirects=False)
+        on_its_way = client.get(page(heat)).text
+        work(worker)
+
+        assert "Since this was recommended" not in fresh
+        assert "the price of SiMn changed" in stale
+        assert again.status_code == 303
+        assert "The recommendation is on its way." in on_its_way
+        assert "Since this was recommended" not in client.get(page(heat)).text
 
     def test_what_is_no_number_is_said(self, client: TestClient, worker: Worker) -> None:
         heat = recommended(client, worker)
@@ -190,11 +255,18 @@ class TestHeat:
         program = client.get(path, headers={"Accept": "application/json"})
 
         assert (person.status_code, program.status_code) == (404, 404)
-        assert "Show all heats" in person.text
+        assert "Show heats now" in person.text
         assert program.json()["title"] == "Not known here"
 
     def test_nothing_is_fetched_from_elsewhere(self, client: TestClient, worker: Worker) -> None:
         heat = recommended(client, worker)
 
-        for path in ("/", page(heat), "/static/style.css", "/static/heat.js", "/static/list.js"):
+        for path in (
+            "/",
+            page(heat),
+            "/static/style.css",
+            "/static/heat.js",
+            "/static/now.js",
+            "/static/page.js",
+        ):
             assert re.findall(r"(?:src|href|url\()=?[\"']?https?://", client.get(path).text) == []

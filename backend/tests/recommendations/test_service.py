@@ -8,16 +8,20 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 from sqlmodel import select
 
-from backend.clock import now
+from backend.clock import instant_text, now
 from backend.database import reading, writing
 from backend.errors import validate
-from backend.events import StockCounted
+from backend.events import PriceChanged, StockCounted
 from backend.master_data import service as master_data
+from backend.master_data import stock
+from backend.master_data.tables import StockMovement
 from backend.model_client import ModelClient
+from backend.recommendations.service import recommend, recommend_in_shadow
 from backend.recommendations.tables import Recommendation
+from backend.tasks import service as tasks
 from backend.worker import Worker
 from tests import contracts, plant
-from tests.life import complete, known, recommended, work
+from tests.life import complete, decision, known, recommended, work
 from tests.stub_model import ABSTAINED, StubModel
 
 HANDBOOK_KG = {"SiMn": 1425.0, "FeSi75": 80.0, "coke": 146.0}
@@ -296,13 +300,33 @@ class TestShadow:
             worker = Worker(engine, live, shadow)
             heat = recommended(client, worker)
             worker.close()
-            shadow.close()
 
         assert other.asked("/v1/recommendations") == model.asked("/v1/recommendations")
         assert known(client, heat)["recommendation"]["model_version"] == "3"
         with reading(engine) as session:
             roles = session.exec(select(Recommendation.role, Recommendation.model_version)).all()
         assert sorted(roles) == [("live", "3"), ("shadow", "4")]
+
+    def test_what_a_shadow_was_asked_outlives_the_process(
+        self, client: TestClient, engine: Engine, model: StubModel, live: ModelClient
+    ) -> None:
+        """Killed after the live recommendation was stored and before the shadow had answered."""
+        heat = plant.heat()
+        client.post("/api/v1/heats", json=heat)
+        with reading(engine) as session:
+            (due,) = tasks.due(session)
+        recommend(engine, live, due.heat_id, has_shadow=True)
+        client.post("/api/v1/heats", json=heat | {"revision": 2, "steel_mass_t": 99.0})
+
+        with StubModel() as other:
+            next_one = Worker(engine, live, ModelClient(other.url, 0.5))
+            with reading(engine) as session:
+                tasks_left = tasks.due(session)
+            recommend_in_shadow(engine, next_one.shadow or live, due.heat_id)
+            next_one.close()
+
+        assert [task.kind for task in tasks_left] == ["recommendation", "shadow"]
+        assert other.asked("/v1/recommendations") == model.asked("/v1/recommendations")
 
     def test_a_shadow_that_is_down_is_only_logged(
         self, client: TestClient, engine: Engine, live: ModelClient, caplog: pytest.LogCaptureFixture
@@ -312,7 +336,6 @@ class TestShadow:
         with caplog.at_level(logging.WARNING):
             heat = recommended(client, worker)
             worker.close()
-        shadow.close()
 
         assert known(client, heat)["state"] == "recommended"
         assert "no shadow recommendation" in caplog.text
@@ -352,3 +375,106 @@ class TestAskAgain:
 
         assert first == second
         assert before.isoformat()[:19] <= first[:19]
+
+    def test_the_same_key_again_is_the_same_recommendation(
+        self, client: TestClient, worker: Worker, model: StubModel
+    ) -> None:
+        heat = recommended(client, worker)
+        path = f"{plant.path(heat['treatment'])}/recommendations"
+
+        answers = [client.post(path, headers={"Idempotency-Key": "tablet-2-click-1"}) for _ in "12"]
+
+        assert [answer.status_code for answer in answers] == [201, 200]
+        assert answers[0].json() == answers[1].json()
+        assert len(model.asked("/v1/recommendations")) == 2
+
+
+class TestStale:
+    """What waits for the steelmaker is recommended anew when stock, price or lot change, else marked."""
+
+    def price(self, engine: Engine, amount: float) -> None:
+        price = {"amount": amount, "currency": "EUR", "valid_from": "2026-03-02T05:00:00Z"}
+        with writing(engine) as session:
+            changed = {"plant_id": "demo", "additive": "SiMn", "price_per_t": price}
+            master_data.change_price(session, validate(PriceChanged, changed))
+
+    def count(self, engine: Engine, stock_kg: float) -> None:
+        counted_at = instant_text(now())
+        counted = {"plant_id": "demo", "additive": "SiMn", "stock_kg": stock_kg, "counted_at": counted_at}
+        with writing(engine) as session:
+            master_data.count_stock(session, validate(StockCounted, counted))
+
+    def test_a_new_price_is_reckoned_with(
+        self, client: TestClient, worker: Worker, engine: Engine, model: StubModel
+    ) -> None:
+        heat = recommended(client, worker)
+        first = known(client, heat)
+        worker.refresh_stale()
+
+        self.price(engine, 1234.0)
+        stale = known(client, heat)["stale"]
+        refreshed = worker.refresh_stale()
+        work(worker)
+        second = known(client, heat)
+
+        assert (first["stale"], stale, refreshed) == ([], ["the price of SiMn changed"], 1)
+        assert second["recommendation"]["recommendation_id"] != first["recommendation"]["recommendation_id"]
+        assert second["stale"] == []
+        prices = [asked["additives"][0]["price_per_t"] for asked in model.asked("/v1/recommendations")]
+        assert prices[-1]["amount"] == 1234.0
+
+    def test_stock_counts_where_it_decides(self, client: TestClient, worker: Worker, engine: Engine) -> None:
+        heat = recommended(client, worker)
+        worker.refresh_stale()
+
+        self.count(engine, 30_000.0)
+        plenty = worker.refresh_stale()
+        self.count(engine, 500.0)
+        too_little = worker.refresh_stale()
+
+        assert (plenty, too_little) == (0, 1)
+        assert known(client, heat)["stale"] == ["the stock of SiMn changed to 500 kg"]
+
+    def test_what_is_decided_is_marked_and_left_alone(
+        self, client: TestClient, worker: Worker, engine: Engine, model: StubModel
+    ) -> None:
+        heat = recommended(client, worker)
+        client.put(f"{plant.path(heat['treatment'])}/decision", json=decision(client, heat))
+        client.post("/api/v1/heats", json=heat | {"revision": 2})
+        self.price(engine, 1234.0)
+
+        refreshed = worker.refresh_stale()
+        work(worker)
+
+        assert refreshed == 0
+        assert len(model.asked("/v1/recommendations")) == 1
+        assert known(client, heat)["stale"] == [
+            "the heat was corrected: revision 2",
+            "the price of SiMn changed",
+        ]
+
+
+class TestMovements:
+    def test_the_book_says_what_was_weighed_since_the_count(
+        self, client: TestClient, worker: Worker, engine: Engine
+    ) -> None:
+        heat = recommended(client, worker)
+        counted = {"plant_id": "demo", "additive": "SiMn", "stock_kg": 9000.0}
+        with writing(engine) as session:
+            at = "2026-03-02T05:00:00Z"
+            master_data.count_stock(session, validate(StockCounted, counted | {"counted_at": at}))
+        complete(client, worker, heat)
+        correction = contracts.example(
+            "plant-events/examples/plant.addition.weighed.v1/valid/correction.json"
+        )
+        path = plant.path(heat["treatment"])
+        client.post(f"{path}/weighed", json={"additions": correction["additions"]})
+
+        with reading(engine) as session:
+            book = {one.additive: one for one in stock.of(session, "demo")}
+            movements = session.exec(select(StockMovement.kind, StockMovement.kg).order_by("id")).all()
+
+        assert (book["SiMn"].told_kg, book["SiMn"].weighed_since_kg) == (9000.0, 1437.0)
+        assert book["SiMn"].book_kg == 9000.0 - 1437.0
+        assert movements[0] == ("counted", 9000.0)
+        assert movements[-2:] == [("weighed", -1427.0), ("weighed", 1437.0)]

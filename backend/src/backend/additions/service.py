@@ -3,48 +3,76 @@
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlalchemy import insert, select
+from sqlmodel import Session
 
 from backend.additions.tables import WeighedRecord
 from backend.clock import instant_text, now
+from backend.database import run, table_of
 from backend.heats.tables import HeatRecord
-from backend.master_data import service as master_data
+from backend.master_data import kept, stock
 from backend.shapes import WeighedAddition, told
+
+WEIGHED = table_of(WeighedRecord)
 
 
 def keep(session: Session, record: HeatRecord, additions: list[WeighedAddition]) -> bool:
     """Store what is new, and whether anything in force changed. A revision that is known changes nothing."""
-    rows = session.exec(select(WeighedRecord).where(WeighedRecord.heat_id == record.row())).all()
-    known = {(row.addition_id, row.revision) for row in rows}
-    newest = {row.addition_id: row.revision for row in sorted(rows, key=lambda row: row.revision)}
-    changed = False
+    query = select(WEIGHED.c.addition_id, WEIGHED.c.revision, WEIGHED.c.body)
+    rows = run(session, query.where(WEIGHED.c.heat_id == record.row()).order_by(WEIGHED.c.revision)).all()
+    known = {(addition_id, revision) for addition_id, revision, _ in rows}
+    newest: dict[str, tuple[int, dict[str, Any]]] = {name: (revision, body) for name, revision, body in rows}
+    news, movements = [], []
     for addition in additions:
         if (addition.addition_id, addition.revision) in known:
             continue
-        session.add(
-            WeighedRecord(
-                heat_id=record.row(),
-                addition_id=addition.addition_id,
-                revision=addition.revision,
-                body=told(addition) | {"available_at": instant_text(now())},
-            )
+        news.append(
+            {
+                "heat_id": record.row(),
+                "addition_id": addition.addition_id,
+                "revision": addition.revision,
+                "body": told(addition) | {"available_at": instant_text(now())},
+            }
         )
         known.add((addition.addition_id, addition.revision))
-        changed = changed or addition.revision > newest.get(addition.addition_id, 0)
-    if changed:
+        revision, before = newest.get(addition.addition_id, (0, None))
+        if addition.revision > revision:
+            movements += _movements(record, before, told(addition), addition.weighed_at)
+            newest[addition.addition_id] = addition.revision, told(addition)
+    if news:
+        run(session, insert(WEIGHED), news)
+    if movements:
         record.weighed_no += 1
-        session.flush()
-    return changed
+        stock.note(session, record.plant_id, stock.WEIGHED, movements)
+    return bool(movements)
+
+
+def _movements(
+    record: HeatRecord, before: dict[str, Any] | None, now_told: dict[str, Any], at: datetime
+) -> list[dict[str, Any]]:
+    """What was weighed out, and where it corrects an earlier weighing, that one put back."""
+    taken = [(1.0, now_told)] if before is None else [(-1.0, before), (1.0, now_told)]
+    return [
+        {
+            "additive": addition["additive"],
+            "lot": addition.get("lot"),
+            "kg": sign * addition["added_kg"],
+            "moved_at": at,
+            "heat_id": record.row(),
+        }
+        for sign, addition in taken
+    ]
 
 
 def in_force(session: Session, heat_id: int) -> list[dict[str, Any]]:
     """The newest revision of each addition, in the order in which they were first told."""
-    query = select(WeighedRecord).where(WeighedRecord.heat_id == heat_id).order_by(col(WeighedRecord.id))
-    newest: dict[str, WeighedRecord] = {}
-    for row in session.exec(query):
-        if row.addition_id not in newest or row.revision > newest[row.addition_id].revision:
-            newest[row.addition_id] = row
-    return [row.body for row in newest.values()]
+    columns = (WEIGHED.c.addition_id, WEIGHED.c.revision, WEIGHED.c.body)
+    query = select(*columns).where(WEIGHED.c.heat_id == heat_id).order_by(WEIGHED.c.id)
+    newest: dict[str, tuple[int, dict[str, Any]]] = {}
+    for addition_id, revision, body in run(session, query):
+        if addition_id not in newest or revision > newest[addition_id][0]:
+            newest[addition_id] = revision, body
+    return [body for _, body in newest.values()]
 
 
 def kilograms(weighed: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -71,11 +99,11 @@ def offers_of(
     found = []
     for addition in additions:
         name, lot = addition["additive"], addition["lot"]
-        offer = offered.get(name) or master_data.additive(session, plant_id, name, at)
+        offer = offered.get(name) or kept.additive(session, plant_id, name, at)
         if offer is None:
             return None
         if lot is not None and lot != offer["lot"]:
-            assay = master_data.certificate(session, plant_id, name, lot)
+            assay = kept.certificate(session, plant_id, name, lot)
             offer = offer | {"lot": lot, "assay": assay or offer["assay"]}
         found.append(offer)
     return found

@@ -3,16 +3,19 @@
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Session, col, select
+import orjson
+from sqlalchemy import Text, cast
+from sqlmodel import Session, select
 
 from backend.additions.service import in_force as weighed_in_force
 from backend.additions.service import kilograms, offers_of
 from backend.clock import instant_text, now
 from backend.completions.tables import Completion
+from backend.database import inserting, run, table_of
 from backend.decisions.tables import Decision
 from backend.events import HEAT_COMPLETED
 from backend.heats.tables import CANCELLED, COMPLETED, HeatRecord
-from backend.master_data import service as master_data
+from backend.master_data import kept
 from backend.outbox import service as outbox
 from backend.predictions.tables import Prediction
 from backend.recommendations.limits import MOST_KG_PER_T
@@ -22,6 +25,7 @@ from backend.tasks import service as tasks
 from backend.tasks.tables import PREDICTION, RECOMMENDATION
 
 MOST_RECENT_HEATS = 30
+COMPLETIONS, PREDICTIONS = table_of(Completion), table_of(Prediction)
 
 
 def refresh(session: Session, record: HeatRecord, *, prediction_asked: bool = False) -> None:
@@ -44,8 +48,9 @@ def refresh(session: Session, record: HeatRecord, *, prediction_asked: bool = Fa
 
 def prediction_of(session: Session, record: HeatRecord) -> dict[str, Any] | None:
     """What was predicted for the kilograms that are in force; None where nothing was (yet)."""
-    prediction = session.get(Prediction, record.row())
-    return prediction.body if prediction is not None and prediction.weighed_no == record.weighed_no else None
+    query = select(PREDICTIONS.c.weighed_no, PREDICTIONS.c.body).where(PREDICTIONS.c.heat_id == record.row())
+    found = run(session, query).one_or_none()
+    return None if found is None or found.weighed_no != record.weighed_no else found.body
 
 
 def recommendation_in_force(session: Session, record: HeatRecord) -> Recommendation | None:
@@ -62,28 +67,34 @@ def decision_in_force(session: Session, record: HeatRecord) -> Decision | None:
 
 
 def could_be_added(
-    session: Session, record: HeatRecord
+    session: Session, record: HeatRecord, recommendation: Recommendation | None
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     """Offers and handbook entry as of the recommendation in force; without one, as of the heat."""
-    recommendation = recommendation_in_force(session, record)
     if recommendation is not None:
         return recommendation.additives, recommendation.handbook_entry
-    offers = master_data.offers(session, record.plant_id, record.grade, record.registered_at)
-    return offers, master_data.handbook_entry(session, record.plant_id, record.station, record.grade)
+    offers = kept.offers(session, record.plant_id, record.grade, record.registered_at)
+    return offers, kept.handbook_entry(session, record.plant_id, record.station, record.grade)
 
 
-def recent_heats(session: Session, record: HeatRecord) -> list[dict[str, Any]]:
-    """Up to 30 heats of the station, completed before this one, with weighed additions; newest last."""
+def recent_heats(
+    session: Session, record: HeatRecord, before: datetime | None = None
+) -> list[orjson.Fragment]:
+    """Up to 30 heats of the station, completed before this one (and `before`), with weighed additions.
+
+    Newest last; as JSON that is passed on as it was kept, because it is long and nobody here reads it.
+    """
+    rows = COMPLETIONS.c
     query = (
-        select(Completion.recent_heat)
-        .where(Completion.plant_id == record.plant_id, Completion.station == record.station)
-        .where(Completion.heat_id != record.row(), col(Completion.recent_heat).is_not(None))
-        .order_by(col(Completion.completed_at).desc())
+        select(cast(rows.recent_heat, Text))
+        .where(rows.plant_id == record.plant_id, rows.station == record.station)
+        .where(rows.heat_id != record.row(), rows.recent_heat.is_not(None))
+        .order_by(rows.completed_at.desc())
         .limit(MOST_RECENT_HEATS)
     )
-    if record.completed_at is not None:
-        query = query.where(Completion.completed_at < record.completed_at)
-    return [dict(recent) for recent in session.exec(query) if recent is not None][::-1]
+    for limit in (record.completed_at, before):
+        if limit is not None:
+            query = query.where(rows.completed_at < limit)
+    return [orjson.Fragment(text) for text in run(session, query).scalars()][::-1]
 
 
 def _complete(
@@ -97,10 +108,9 @@ def _complete(
     record.completed_revision = (record.completed_revision or 0) + 1
     record.completed_at = record.completed_at or at
     record.state = COMPLETED
-    for kind in (RECOMMENDATION, PREDICTION):
-        tasks.drop(session, record.row(), kind)
+    tasks.drop(session, record.row(), RECOMMENDATION, PREDICTION)
     recommendation, decision = recommendation_in_force(session, record), decision_in_force(session, record)
-    offers, entry = could_be_added(session, record)
+    offers, entry = could_be_added(session, record, recommendation)
     data = {
         "treatment": record.heat["treatment"],
         "revision": record.completed_revision,
@@ -152,16 +162,7 @@ def _recent_heat(
 
 
 def _keep(session: Session, record: HeatRecord, at: datetime, recent: dict[str, Any] | None) -> None:
-    completion = session.get(Completion, record.row())
-    if completion is None:
-        session.add(
-            Completion(
-                heat_id=record.row(),
-                plant_id=record.plant_id,
-                station=record.station,
-                completed_at=at,
-                recent_heat=recent,
-            )
-        )
-    else:
-        completion.recent_heat = recent
+    key = {"heat_id": record.row(), "plant_id": record.plant_id, "station": record.station}
+    new = inserting(session, Completion).values(**key, completed_at=at, recent_heat=recent)
+    again = {"recent_heat": new.excluded.recent_heat}
+    run(session, new.on_conflict_do_update(index_elements=["heat_id"], set_=again))

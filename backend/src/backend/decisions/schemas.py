@@ -4,14 +4,30 @@ from typing import Annotated
 
 from pydantic import Field
 
-from backend.shapes import Addition, Code, Instant, ReasonCode, Shape, Text, Uuid
+from backend.shapes import Addition, Code, Instant, ReasonCode, Revision, Shape, Text, Uuid
+
+
+class Seen(Shape):
+    """What was on the screen when it was decided; another tablet, or the plant, may have changed it since."""
+
+    heat_revision: Revision | None = None
+    grade: Code | None = None
+    recommendation_id: Uuid | None = None
+    decision_id: Uuid | None = None
 
 
 class DecisionPut(Shape):
-    """`recommendation_id` is the one he was shown, null where none had come."""
+    """`recommendation_id` is the one he was shown, null where none had come.
+
+    `seen` tells what he decided on: where that is not so any more, the answer is 409 with what has changed.
+    Of `seen` what is absent is not compared, except the decision: who has seen none replaces none.
+    """
 
     decision_id: Uuid
-    decided_by: Code
+    decided_by: Code | None = Field(
+        default=None, description="of a machine: for whom; a person who is logged in decides for himself"
+    )
+    seen: Seen | None = None
     recommendation_id: Uuid | None = None
     additions: list[Addition]
     reason_code: ReasonCode | None = None

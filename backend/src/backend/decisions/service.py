@@ -6,12 +6,12 @@ from sqlmodel import Session, col, func, select
 
 from backend.clock import now
 from backend.completions import service as completions
-from backend.decisions.schemas import DecisionPut
+from backend.decisions.schemas import DecisionPut, Seen
 from backend.decisions.tables import Decision
-from backend.errors import Detail, InvalidError, RefusedError, StateError, validate
+from backend.errors import ConflictError, Detail, InvalidError, RefusedError, StateError, validate
 from backend.events import DECISION_MADE
 from backend.heats.tables import CANCELLED, COMPLETED, DECIDED, HeatRecord
-from backend.master_data import service as master_data
+from backend.master_data import kept
 from backend.outbox import service as outbox
 from backend.recommendations import service as recommendations
 from backend.recommendations.limits import differences
@@ -19,17 +19,24 @@ from backend.recommendations.tables import Recommendation
 from backend.shapes import Addition, Additive, ReasonCode, told
 
 
-def decide(session: Session, record: HeatRecord, put: DecisionPut) -> tuple[Decision, bool]:
-    """Store the decision, and whether it was new. The same decision_id again must say the same."""
+def decide(
+    session: Session, record: HeatRecord, put: DecisionPut, person: str | None
+) -> tuple[Decision, bool]:
+    """Store the decision, and whether it was new. The same decision_id again must say the same.
+
+    `person` is who is logged in; a machine says for whom it tells.
+    """
+    by = _by(put, person)
     known = session.exec(select(Decision).where(Decision.decision_id == put.decision_id)).one_or_none()
     if known is not None:
-        return _same(record, known, put), False
+        return _same(record, known, put, by), False
     if record.state == CANCELLED:
         raise StateError(
             where=record.treatment().key(),
             what="the treatment was cancelled",
             allowed="a treatment that takes place",
         )
+    _check_seen(session, record, put.seen or Seen())
     shown = None
     if put.recommendation_id is not None:
         shown = recommendations.find(session, record, put.recommendation_id)
@@ -39,7 +46,7 @@ def decide(session: Session, record: HeatRecord, put: DecisionPut) -> tuple[Deci
         heat_id=record.row(),
         revision=_next_revision(session, record),
         decided_at=now(),
-        decided_by=put.decided_by,
+        decided_by=by,
         recommendation_id=put.recommendation_id,
         shown_at=None if shown is None else shown.shown_at,
         additions=[told(addition) for addition in put.additions],
@@ -61,9 +68,10 @@ def decide(session: Session, record: HeatRecord, put: DecisionPut) -> tuple[Deci
 
 def _check(session: Session, record: HeatRecord, put: DecisionPut, shown: Recommendation | None) -> None:
     """What is decided must be known additives within their maximum, and need a reason where it differs."""
-    names = master_data.names(session, record.plant_id)
-    documents, _ = completions.could_be_added(session, record)
-    offers = [validate(Additive, document) for document in (documents if shown is None else shown.additives)]
+    names = kept.names(session, record.plant_id)
+    in_force = shown or completions.recommendation_in_force(session, record)
+    documents, _ = completions.could_be_added(session, record, in_force)
+    offers = [validate(Additive, document) for document in documents]
     most_kg = {offer.additive: offer.max_kg for offer in offers}
     wrong = []
     for position, addition in enumerate(put.additions):
@@ -90,16 +98,61 @@ def _check(session: Session, record: HeatRecord, put: DecisionPut, shown: Recomm
             )
 
 
+def _by(put: DecisionPut, person: str | None) -> str:
+    if person is None and put.decided_by is None:
+        raise InvalidError(
+            [
+                Detail(
+                    where="$.decided_by",
+                    what="nothing: nobody is named",
+                    allowed="for whom the machine tells",
+                )
+            ]
+        )
+    if person is not None and put.decided_by not in (None, person):
+        raise InvalidError(
+            [Detail(where="$.decided_by", what=f"{put.decided_by!r} is not who decides", allowed=person)]
+        )
+    return str(person or put.decided_by)
+
+
+def _check_seen(session: Session, record: HeatRecord, seen: Seen) -> None:
+    """ConflictError with all that has changed since the screen was made on which it was decided."""
+    changed = []
+    stands = completions.decision_in_force(session, record) if record.state in (DECIDED, COMPLETED) else None
+    if stands is not None and stands.decision_id != seen.decision_id:
+        kilograms = ", ".join(
+            f"{addition['additive']} {addition['added_kg']:g} kg" for addition in stands.additions
+        )
+        what = (
+            f"{stands.decided_by} decided at {stands.decided_at:%H:%M:%S} UTC: {kilograms or 'nothing added'}"
+        )
+        changed.append(Detail(where="$.seen.decision_id", what=what, allowed=stands.decision_id))
+    if seen.heat_revision not in (None, record.revision):
+        what = f"the plant corrected the heat: it is at revision {record.revision}"
+        changed.append(Detail(where="$.seen.heat_revision", what=what, allowed=str(record.revision)))
+    if seen.grade not in (None, record.grade):
+        what = f"the heat is for {record.grade} now"
+        changed.append(Detail(where="$.seen.grade", what=what, allowed=record.grade))
+    if seen.recommendation_id not in (None, record.recommendation_id):
+        what = "another recommendation has come"
+        changed.append(
+            Detail(where="$.seen.recommendation_id", what=what, allowed=str(record.recommendation_id))
+        )
+    if changed:
+        raise ConflictError(changed)
+
+
 def _next_revision(session: Session, record: HeatRecord) -> int:
     query = select(func.max(col(Decision.revision))).where(Decision.heat_id == record.row())
     return (session.exec(query).one() or 0) + 1
 
 
-def _same(record: HeatRecord, known: Decision, put: DecisionPut) -> Decision:
+def _same(record: HeatRecord, known: Decision, put: DecisionPut, by: str) -> Decision:
     additions = [told(addition) for addition in put.additions]
-    given = (put.decided_by, put.recommendation_id, additions, put.reason_code, put.note)
-    kept = (known.decided_by, known.recommendation_id, known.additions, known.reason_code, known.note)
-    if known.heat_id != record.row() or given != kept:
+    given = (by, put.recommendation_id, additions, put.reason_code, put.note)
+    before = (known.decided_by, known.recommendation_id, known.additions, known.reason_code, known.note)
+    if known.heat_id != record.row() or given != before:
         raise StateError(
             where="$.decision_id",
             what=f"{put.decision_id} was used for another decision",

@@ -28,16 +28,31 @@ class TreatmentList(BaseModel):
     next: int | None
 
 
+class Difference(BaseModel):
+    """Of one additive: kilograms decided and weighed; it may be one that nobody decided."""
+
+    additive: str
+    decided_kg: float
+    weighed_kg: float
+    difference_kg: float
+
+
 class TreatmentRead(TreatmentSummary):
-    """All that is known of a treatment, in the shapes of the product's events."""
+    """All that is known of a treatment, in the shapes of the product's events.
+
+    `stale` says what has changed since the recommendation in force was made, empty where nothing has;
+    `differences` is there once something was decided and weighed.
+    """
 
     heat: dict[str, Any]
     additives: list[dict[str, Any]]
     handbook_entry: dict[str, Any] | None
     recommendation: dict[str, Any] | None
     shown_at: Instant | None
+    stale: list[str]
     decision: dict[str, Any] | None
     weighed: list[dict[str, Any]]
+    differences: list[Difference]
     prediction: dict[str, Any] | None
     samples: list[dict[str, Any]]
     cancelled_at: Instant | None

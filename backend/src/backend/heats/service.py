@@ -11,7 +11,7 @@ from backend.errors import StateError, UnknownError, validate
 from backend.events import HeatCancelled, HeatDiverted
 from backend.heats.rules import grade_in_force, in_force
 from backend.heats.tables import CANCELLED, COMPLETED, DECIDED, RECOMMENDED, REGISTERED, HeatRecord
-from backend.master_data import service as master_data
+from backend.master_data import kept
 from backend.shapes import Heat, Treatment, told
 from backend.tasks import service as tasks
 from backend.tasks.tables import PREDICTION, RECOMMENDATION
@@ -82,8 +82,7 @@ def cancel(session: Session, cancelled: HeatCancelled) -> bool:
         cancelled.cancelled_at,
         cancelled.reason,
     )
-    for kind in (RECOMMENDATION, PREDICTION):
-        tasks.drop(session, record.row(), kind)
+    tasks.drop(session, record.row(), RECOMMENDATION, PREDICTION)
     return True
 
 
@@ -123,7 +122,7 @@ def newest(session: Session, *, state: str | None, limit: int, before: int | Non
 def _put_in_force(session: Session, record: HeatRecord) -> None:
     record.grade = grade_in_force(record.told, record.diversion)
     at: datetime = record.registered_at
-    windows = master_data.grade_windows(session, record.plant_id, record.grade, at)
+    windows = kept.grade_windows(session, record.plant_id, record.grade, at)
     record.heat = in_force(record.told, record.diversion, windows)
 
 

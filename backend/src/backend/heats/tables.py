@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, Column, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
+from backend.clock import now
 from backend.database import UtcDateTime
 from backend.shapes import Treatment
 
@@ -29,6 +30,10 @@ class HeatRecord(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("plant_id", "heat_uid", "station", "treatment_no"),
         Index("ix_heats_state_id", "state", "id"),
+        Index("ix_heats_heat_no", "heat_no", "id"),
+        Index("ix_heats_registered", "registered_at", "id"),
+        Index("ix_heats_grade_registered", "grade", "registered_at", "id"),
+        Index("ix_heats_station_registered", "station", "registered_at", "id"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -50,6 +55,9 @@ class HeatRecord(SQLModel, table=True):
     weighed_no: int = 0
     completed_revision: int | None = None
     completed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    changed_at: datetime = Field(
+        sa_column=Column(UtcDateTime, nullable=False, index=True, default=now, onupdate=now)
+    )
     cancelled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     cancel_reason: str | None = None
 

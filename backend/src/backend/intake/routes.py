@@ -3,9 +3,12 @@
 from http import HTTPStatus
 
 from fastapi import APIRouter, Response
-from sqlmodel import Session
+from sqlalchemy import Engine
 
-from backend.dependencies import TREATMENT_PATH, SessionDep, SettingsDep, TreatmentDep
+from backend.access.gate import needs
+from backend.access.rules import TELL
+from backend.database import writing
+from backend.dependencies import TREATMENT_PATH, EngineDep, SettingsDep, TreatmentDep
 from backend.errors import RefusedError
 from backend.events import AdditionsWeighed, HeatCancelled, OfTreatment, SampleAnalysed
 from backend.heats.schemas import TreatmentSummary, summary
@@ -13,39 +16,39 @@ from backend.intake import service
 from backend.intake.schemas import CancelledPost, SamplePost, WeighedPost
 from backend.shapes import Heat, Treatment
 
-router = APIRouter(tags=["plant"])
+router = APIRouter(tags=["plant"], dependencies=[needs(TELL)])
 
 
 @router.post("/heats", status_code=HTTPStatus.CREATED, responses={200: {"model": TreatmentSummary}})
 def register_heat(
-    new: Heat, session: SessionDep, settings: SettingsDep, response: Response
+    new: Heat, engine: EngineDep, settings: SettingsDep, response: Response
 ) -> TreatmentSummary:
     """X. The same treatment and revision again is 200 and changes nothing."""
-    return _told(session, settings.plant_id, new, response)
+    return _told(engine, settings.plant_id, new, response)
 
 
 @router.post(
     TREATMENT_PATH + "/weighed", status_code=HTTPStatus.CREATED, responses={200: {"model": TreatmentSummary}}
 )
 def weigh_additions(
-    new: WeighedPost, treatment: TreatmentDep, session: SessionDep, settings: SettingsDep, response: Response
+    new: WeighedPost, treatment: TreatmentDep, engine: EngineDep, settings: SettingsDep, response: Response
 ) -> TreatmentSummary:
     """Y' as weighed, the twin of plant.addition.weighed."""
     _same(new.treatment, treatment)
     fact = AdditionsWeighed(treatment=treatment, additions=new.additions)
-    return _told(session, settings.plant_id, fact, response)
+    return _told(engine, settings.plant_id, fact, response)
 
 
 @router.post(
     TREATMENT_PATH + "/samples", status_code=HTTPStatus.CREATED, responses={200: {"model": TreatmentSummary}}
 )
 def analyse_sample(
-    new: SamplePost, treatment: TreatmentDep, session: SessionDep, settings: SettingsDep, response: Response
+    new: SamplePost, treatment: TreatmentDep, engine: EngineDep, settings: SettingsDep, response: Response
 ) -> TreatmentSummary:
     """X', the twin of plant.sample.analysed."""
     _same(new.treatment, treatment)
     fact = SampleAnalysed(treatment=treatment, sample=new.sample)
-    return _told(session, settings.plant_id, fact, response)
+    return _told(engine, settings.plant_id, fact, response)
 
 
 @router.post(
@@ -56,21 +59,22 @@ def analyse_sample(
 def cancel_treatment(
     new: CancelledPost,
     treatment: TreatmentDep,
-    session: SessionDep,
+    engine: EngineDep,
     settings: SettingsDep,
     response: Response,
 ) -> TreatmentSummary:
     """The twin of plant.heat.cancelled."""
     _same(new.treatment, treatment)
     fact = HeatCancelled(treatment=treatment, cancelled_at=new.cancelled_at, reason=new.reason)
-    return _told(session, settings.plant_id, fact, response)
+    return _told(engine, settings.plant_id, fact, response)
 
 
-def _told(session: Session, plant_id: str, fact: OfTreatment, response: Response) -> TreatmentSummary:
-    record, news = service.tell(session, plant_id, fact)
-    if not news:
-        response.status_code = HTTPStatus.OK
-    return summary(record)
+def _told(engine: Engine, plant_id: str, fact: OfTreatment, response: Response) -> TreatmentSummary:
+    with writing(engine) as session:
+        record, news = service.tell(session, plant_id, fact)
+        if not news:
+            response.status_code = HTTPStatus.OK
+        return summary(record)
 
 
 def _same(in_body: Treatment | None, in_path: Treatment) -> None:

@@ -4,15 +4,14 @@ A fact of a heat that is not known yet is parked, and applied when the heat come
 """
 
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from backend.additions import service as additions
 from backend.clock import now
 from backend.completions import service as completions
-from backend.database import writing
+from backend.database import inserting, run, table_of
 from backend.errors import BackendError, RefusedError, UnknownError, validate
 from backend.events import (
     PLANT_EVENTS,
@@ -39,8 +38,16 @@ from backend.tasks.tables import PREDICTION
 log = logging.getLogger(__name__)
 
 
-def receive(engine: Engine, plant_id: str, subject: str, document: object) -> None:
-    """Store one message of the bus in one transaction. BackendError says why a message is refused."""
+class Heard(NamedTuple):
+    """A message of the bus, read."""
+
+    event_id: str
+    type: str
+    fact: OfTreatment | OfAdditive
+
+
+def read(plant_id: str, subject: str, document: object) -> Heard:
+    """A message of the bus in its contract. BackendError says why it is refused."""
     event = validate(CloudEvent, document)
     shape = PLANT_EVENTS.get(event.type)
     if shape is None or event.type != subject:
@@ -51,18 +58,26 @@ def receive(engine: Engine, plant_id: str, subject: str, document: object) -> No
         )
     fact = validate(shape, event.data, "$.data")
     _of_this_plant(fact, plant_id, "$.data.")
-    with writing(engine) as session:
-        if session.get(ReceivedEvent, event.id) is not None:
-            return
-        session.add(ReceivedEvent(event_id=event.id, type=event.type, received_at=now()))
-        try:
-            apply(session, fact)
-        except UnknownError:
-            if not isinstance(fact, OfTreatment):
-                raise
-            log.info("%s came before its heat %s: parked", event.type, fact.treatment.key())
-            treatment = fact.treatment.model_dump()
-            session.add(ParkedEvent(**treatment, type=event.type, data=told(fact), parked_at=now()))
+    return Heard(event.id, event.type, fact)
+
+
+def store(session: Session, heard: Heard) -> None:
+    """Store what was heard, unless it is known by its id; what comes before its heat is parked."""
+    new = inserting(session, ReceivedEvent).values(
+        event_id=heard.event_id, type=heard.type, received_at=now()
+    )
+    known = table_of(ReceivedEvent).c.event_id
+    if run(session, new.on_conflict_do_nothing().returning(known)).scalar() is None:
+        return
+    fact = heard.fact
+    try:
+        apply(session, fact)
+    except UnknownError:
+        if not isinstance(fact, OfTreatment):
+            raise
+        log.info("%s came before its heat %s: parked", heard.type, fact.treatment.key())
+        treatment = fact.treatment.model_dump()
+        session.add(ParkedEvent(**treatment, type=heard.type, data=told(fact), parked_at=now()))
 
 
 def tell(session: Session, plant_id: str, fact: OfTreatment) -> tuple[HeatRecord, bool]:

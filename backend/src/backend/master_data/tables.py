@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column
+from sqlalchemy import JSON, Column, Index
 from sqlmodel import Field, SQLModel
 
 from backend.database import UtcDateTime
@@ -56,6 +56,23 @@ class Lot(SQLModel, table=True):
     available_at: datetime = Field(sa_type=UtcDateTime)
 
 
+class StockMovement(SQLModel, table=True):
+    """Kilograms that came, were counted, or were weighed out; `kg` of a count is what was there."""
+
+    __tablename__ = "stock_movements"
+    __table_args__ = (Index("ix_stock_movements_of", "plant_id", "additive", "moved_at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    plant_id: str
+    additive: str
+    lot: str | None = None
+    kind: str
+    kg: float
+    moved_at: datetime = Field(sa_type=UtcDateTime)
+    available_at: datetime = Field(sa_type=UtcDateTime)
+    heat_id: int | None = Field(default=None, foreign_key="heats.id")
+
+
 class Price(SQLModel, table=True):
     __tablename__ = "prices"
 
@@ -74,3 +91,29 @@ class HandbookRule(SQLModel, table=True):
 
     plant_id: str = Field(primary_key=True)
     document: dict[str, Any] = Field(sa_column=Column(JSON(none_as_null=True), nullable=False))
+
+
+class MasterDataVersion(SQLModel, table=True):
+    """Another one with every change of what is kept, stock apart: what was read under it still holds."""
+
+    __tablename__ = "master_data_versions"
+
+    plant_id: str = Field(primary_key=True)
+    version: str
+    changed_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class MasterDataChange(SQLModel, table=True):
+    """Who changed what by hand, and when; `before` is null where it is new."""
+
+    __tablename__ = "master_data_changes"
+    __table_args__ = (Index("ix_master_data_changes_of", "plant_id", "kind", "name", "id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    plant_id: str
+    changed_at: datetime = Field(sa_type=UtcDateTime)
+    changed_by: str
+    kind: str
+    name: str
+    before: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    after: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))

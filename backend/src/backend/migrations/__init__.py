@@ -27,12 +27,17 @@ def downgrade(url: str, revision: str) -> None:
     command.downgrade(config(url), revision)
 
 
+def current(engine: Engine) -> str | None:
+    """The version of the database's tables; None where it has none."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
 def check_current(engine: Engine) -> None:
     """BackendError where the database is not at this program's version."""
     wanted = ScriptDirectory.from_config(config("")).get_current_head()
     try:
-        with engine.connect() as connection:
-            found = MigrationContext.configure(connection).get_current_revision()
+        found = current(engine)
     except OperationalError as failed:
         raise BackendError(
             where="BACKEND_DATABASE_URL", what=str(failed.orig), allowed="a database that is there"

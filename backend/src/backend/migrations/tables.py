@@ -1,11 +1,21 @@
 """Every table of the backend, in one place for Alembic."""
 
+from backend.access.tables import AuditEntry, LoginFailure, LoginSession, MachineToken, User
 from backend.additions.tables import WeighedRecord
 from backend.completions.tables import Completion
 from backend.decisions.tables import Decision
 from backend.heats.tables import HeatRecord
 from backend.intake.tables import ParkedEvent, ReceivedEvent
-from backend.master_data.tables import AdditiveRecord, Grade, HandbookRule, Lot, Price
+from backend.master_data.tables import (
+    AdditiveRecord,
+    Grade,
+    HandbookRule,
+    Lot,
+    MasterDataChange,
+    MasterDataVersion,
+    Price,
+    StockMovement,
+)
 from backend.outbox.tables import OutboxEvent
 from backend.predictions.tables import Prediction
 from backend.recommendations.tables import Recommendation
@@ -13,6 +23,11 @@ from backend.samples.tables import SampleRecord
 from backend.tasks.tables import Task
 
 ALL = (
+    User,
+    LoginSession,
+    LoginFailure,
+    MachineToken,
+    AuditEntry,
     HeatRecord,
     Recommendation,
     Decision,
@@ -28,5 +43,8 @@ ALL = (
     AdditiveRecord,
     Lot,
     Price,
+    StockMovement,
     HandbookRule,
+    MasterDataVersion,
+    MasterDataChange,
 )

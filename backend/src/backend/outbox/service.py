@@ -1,37 +1,47 @@
-"""Put an event into the outbox, see what waits, mark what the bus has acknowledged."""
+"""Put an event into the outbox, see what waits, take out what the bus has acknowledged."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
-from sqlmodel import Session, col, func, select, update
+from sqlalchemy import delete, func, insert, select
+from sqlmodel import Session
 
 from backend.clock import now
+from backend.database import run, table_of
 from backend.events import product_event
 from backend.outbox.tables import OutboxEvent
 from backend.shapes import Treatment
+
+OUTBOX = table_of(OutboxEvent)
+
+
+class Waiting(NamedTuple):
+    id: int
+    event_id: str
+    type: str
+    body: str
 
 
 def put(session: Session, event_type: str, treatment: Treatment, data: dict[str, Any]) -> str:
     """Write the event in the caller's transaction; its id."""
     event = product_event(event_type, treatment, data)
-    session.add(
-        OutboxEvent(
-            event_id=event["id"], type=event_type, body=orjson.dumps(event).decode(), created_at=now()
-        )
-    )
+    body = orjson.dumps(event).decode()
+    new = {"event_id": event["id"], "type": event_type, "body": body, "created_at": now()}
+    run(session, insert(OUTBOX), [new])
     return str(event["id"])
 
 
-def waiting(session: Session, limit: int) -> Sequence[OutboxEvent]:
+def waiting(session: Session, limit: int) -> Sequence[Waiting]:
     """The oldest events that are not acknowledged, in the order in which they were written."""
-    query = select(OutboxEvent).where(col(OutboxEvent.published_at).is_(None))
-    return session.exec(query.order_by(col(OutboxEvent.id)).limit(limit)).all()
+    columns = (OUTBOX.c.id, OUTBOX.c.event_id, OUTBOX.c.type, OUTBOX.c.body)
+    return [Waiting(*row) for row in run(session, select(*columns).order_by(OUTBOX.c.id).limit(limit))]
 
 
-def mark_published(session: Session, ids: Sequence[int]) -> None:
-    session.exec(update(OutboxEvent).where(col(OutboxEvent.id).in_(ids)).values(published_at=now()))
+def remove(session: Session, ids: Sequence[int]) -> None:
+    """Forget what the bus has: the facts themselves stay in their own tables."""
+    run(session, delete(OUTBOX).where(OUTBOX.c.id.in_(ids)))
 
 
 def count_waiting(session: Session) -> int:
-    return session.exec(select(func.count()).where(col(OutboxEvent.published_at).is_(None))).one()
+    return int(run(session, select(func.count()).select_from(OUTBOX)).scalar_one())

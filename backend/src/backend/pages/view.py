@@ -1,4 +1,4 @@
-"""What the page of one heat shows: values of the treatment, put in order for a reader. Pure."""
+"""What the page of one heat shows: elements on their bars, additives in their bins. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,14 +6,18 @@ from typing import Any
 
 from backend.errors import validate
 from backend.heats.schemas import TreatmentRead
+from backend.pages.rendering import percent_text
 from backend.recommendations.handbook import by_handbook
 from backend.shapes import Additive, HandbookEntry, Heat
 
 # The order in which a steelmaker reads an analysis; what is not named follows by the alphabet.
 USUAL_ORDER = ("C", "Si", "Mn", "P", "S", "Cr", "Ni", "Mo", "Cu", "V", "Nb", "Ti", "Al")
 BAR_WIDTH = 320.0
-# A window that leaves room at both sides of the bar for what lies outside of it.
+# Room at both sides of a window for what lies outside of it, in widths of the window.
 MARGIN = 0.35
+# So far, in widths of the window, a bar reaches out for the chemistry before additions; beyond, it stands
+# at the end.
+REACH = 1.2
 
 
 @dataclass(frozen=True)
@@ -38,14 +42,19 @@ class Bar:
         share = (pct - self.left_pct) / (self.right_pct - self.left_pct)
         return round(min(max(share, 0.0), 1.0) * BAR_WIDTH, 1)
 
+    def holds(self, pct: float) -> bool:
+        return self.left_pct <= pct <= self.right_pct
+
 
 @dataclass(frozen=True)
 class ElementRow:
     element: str
-    window: Mapping[str, float]
-    window_text: str
+    low_pct: float | None
+    aim_pct: float | None
+    high_pct: float | None
+    now_pct: float | None
     now_text: str
-    result: float | None
+    result_pct: float | None
     result_text: str
     estimate: Estimate | None
     bar: Bar | None
@@ -60,6 +69,7 @@ class AdditiveRow:
     increment_kg: float
     max_kg: float | None
     stock_kg: float | None
+    chill_c_per_kg: float
     recommended_kg: float
     decided_kg: float | None
     weighed_kg: float | None
@@ -68,16 +78,32 @@ class AdditiveRow:
     def start_kg(self) -> float:
         return self.recommended_kg if self.decided_kg is None else self.decided_kg
 
+    @property
+    def most_kg(self) -> float | None:
+        """What may be tipped: the least of what the bin holds and what one treatment takes."""
+        return min((kg for kg in (self.max_kg, self.stock_kg) if kg is not None), default=None)
+
+    @property
+    def used(self) -> bool:
+        return any((self.recommended_kg, self.decided_kg, self.weighed_kg))
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """Steel after the additions where the model tells it, else what the additions change, in °C."""
+
+    predicted_c: float | None
+    slope_c_per_kg: Mapping[str, float]
+
 
 @dataclass(frozen=True)
 class HeatView:
     elements: Sequence[ElementRow]
-    also_measured: str
+    also_measured: Sequence[tuple[str, str]]
     additives: Sequence[AdditiveRow]
+    temperature: Temperature
     currency: str
-    recommended_cost: float | None
     handbook_cost: float | None
-    remarks: Sequence[str]
     estimates_hold_for: str
 
 
@@ -91,51 +117,69 @@ def heat_view(known: TreatmentRead) -> HeatView:
         estimates = {element: _moved(estimate, additives) for element, estimate in estimates.items()}
     windows: dict[str, Any] = known.heat.get("windows") or {}
     chemistry: dict[str, Any] = known.heat["chemistry"]
-    result = _final_chemistry(known.samples)
+    result = final_chemistry(known.samples)
     # What has no window is no question to the steelmaker; it is named in one line.
-    shown = sorted(windows or estimates, key=_usual)
-    others = sorted(chemistry.keys() - set(shown), key=_usual)
+    shown = sorted(windows or estimates, key=usual)
+    others = sorted(chemistry.keys() - set(shown), key=usual)
     handbook = answer.get("handbook") if recommendation.get("source") == "model" else None
-    cost = recommendation.get("cost")
     return HeatView(
         elements=[
             _element_row(element, windows.get(element) or {}, chemistry, estimates.get(element), result)
             for element in shown
         ],
-        also_measured=", ".join(
-            f"{element} {percent_text(value)}"
+        also_measured=[
+            (element, percent_text(value))
             for element in others
             if (value := result.get(element, chemistry.get(element))) is not None
-        ),
+        ],
         additives=additives,
+        temperature=_temperature(known, answer, additives),
         currency=known.additives[0]["price_per_t"]["currency"] if known.additives else "",
-        recommended_cost=None if cost is None else cost["amount"],
         handbook_cost=None if not handbook else handbook["cost"]["amount"],
-        remarks=_remarks(answer) if recommendation.get("source") == "model" else (),
         estimates_hold_for=hold_for,
     )
 
 
-def percent_text(analysis: Any) -> str:
-    """wt % as a steelmaker writes it: three digits after the point, four below a hundredth."""
-    if analysis is None:
-        return "–"
-    if isinstance(analysis, dict):
-        return f"< {analysis['below']:g}"
-    return f"{analysis:.4f}" if 0 < abs(analysis) < 0.01 else f"{analysis:.3f}"
-
-
-def verdict_of(pct: float, window: Mapping[str, float | None]) -> str:
-    """inside, low or high; empty without a window."""
+def verdict_of(
+    pct: float, window: Mapping[str, float | None], interval: tuple[float, float] | None = None
+) -> str:
+    """inside, tight (inside, but the interval is not), low or high; empty without a window."""
     low, high = window.get("min"), window.get("max")
     if low is None and high is None:
         return ""
     if low is not None and pct < low:
         return "low"
-    return "high" if high is not None and pct > high else "inside"
+    if high is not None and pct > high:
+        return "high"
+    if interval is None:
+        return "inside"
+    sticks_out = (low is not None and interval[0] < low) or (high is not None and interval[1] > high)
+    return "tight" if sticks_out else "inside"
 
 
-def _usual(element: str) -> tuple[int, str]:
+def judged_by(
+    windows: Mapping[str, Any], chemistry: Mapping[str, Any]
+) -> tuple[Sequence[str], Sequence[str]]:
+    """Elements of a final analysis outside of their window, and those with one that were not measured."""
+    outside, unmeasured = [], []
+    for element, window in windows.items():
+        pct = _number(chemistry.get(element))
+        if pct is None:
+            unmeasured.append(element)
+        elif verdict_of(pct, window) in ("low", "high"):
+            outside.append(element)
+    return sorted(outside, key=usual), sorted(unmeasured, key=usual)
+
+
+def final_chemistry(samples: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    finals = [sample for sample in samples if sample["is_final"]]
+    chemistry: Mapping[str, Any] = (
+        max(finals, key=lambda sample: str(sample["sampled_at"]))["chemistry"] if finals else {}
+    )
+    return chemistry
+
+
+def usual(element: str) -> tuple[int, str]:
     return (USUAL_ORDER.index(element) if element in USUAL_ORDER else len(USUAL_ORDER), element)
 
 
@@ -205,32 +249,42 @@ def _element_row(
     estimate: Estimate | None,
     result: Mapping[str, Any],
 ) -> ElementRow:
-    measured = result.get(element)
-    value = measured["below"] if isinstance(measured, dict) else measured
-    judged = value if value is not None else None if estimate is None else estimate.predicted_pct
+    result_pct = _number(result.get(element))
+    if result_pct is not None:
+        verdict = verdict_of(result_pct, window)
+    elif estimate is not None:
+        verdict = verdict_of(estimate.predicted_pct, window, _interval(estimate))
+    else:
+        verdict = ""
+    now_pct = _number(chemistry.get(element))
     return ElementRow(
         element=element,
-        window=window,
-        window_text=_window_text(window),
+        low_pct=window.get("min"),
+        aim_pct=window.get("aim"),
+        high_pct=window.get("max"),
+        now_pct=now_pct,
         now_text=percent_text(chemistry.get(element)),
-        result=value,
-        result_text=percent_text(measured) if measured is not None else "",
+        result_pct=result_pct,
+        result_text=percent_text(result.get(element)) if result else "",
         estimate=estimate,
-        bar=_bar(window),
-        verdict="" if judged is None else verdict_of(judged, window),
+        bar=_bar(window, now_pct),
+        verdict=verdict,
     )
 
 
-def _window_text(window: Mapping[str, float]) -> str:
-    low, high = window.get("min"), window.get("max")
-    if low is not None and high is not None:
-        return f"{low:g} – {high:g}"
-    if low is not None:
-        return f"at least {low:g}"
-    return f"at most {high:g}" if high is not None else ""
+def _interval(estimate: Estimate) -> tuple[float, float] | None:
+    if estimate.low_pct is None or estimate.high_pct is None:
+        return None
+    return estimate.low_pct, estimate.high_pct
 
 
-def _bar(window: Mapping[str, float]) -> Bar | None:
+def _number(analysis: Any) -> float | None:
+    """Below detection counts as the detection limit; what was not measured is None."""
+    value = analysis["below"] if isinstance(analysis, dict) else analysis
+    return None if value is None else float(value)
+
+
+def _bar(window: Mapping[str, float], now_pct: float | None) -> Bar | None:
     low, high = window.get("min"), window.get("max")
     if low is None and high is None:
         return None
@@ -238,13 +292,18 @@ def _bar(window: Mapping[str, float]) -> Bar | None:
         bound = high if high is not None else low or 0.0
         return Bar(0.0, bound * (1 + MARGIN) if bound else 1.0)
     span = (high - low) or high or 1.0
-    return Bar(low - MARGIN * span, high + MARGIN * span)
+    left, right = low - MARGIN * span, high + MARGIN * span
+    if now_pct is not None:
+        left = min(left, max(now_pct, low - REACH * span))
+        right = max(right, min(now_pct, high + REACH * span))
+    return Bar(left, right)
 
 
 def _additive_rows(known: TreatmentRead, recommendation: dict[str, Any]) -> list[AdditiveRow]:
     recommended = _kilograms(recommendation.get("additions") or [])
     decided = None if known.decision is None else _kilograms(known.decision["additions"])
     weighed = _kilograms(known.weighed) if known.weighed else None
+    mass_t = known.heat["steel_mass_t"]
     return [
         AdditiveRow(
             additive=name,
@@ -253,6 +312,7 @@ def _additive_rows(known: TreatmentRead, recommendation: dict[str, Any]) -> list
             increment_kg=offer["increment_kg"],
             max_kg=offer.get("max_kg"),
             stock_kg=offer.get("stock_kg"),
+            chill_c_per_kg=(offer.get("chill_c_per_kg_t") or 0.0) / mass_t,
             recommended_kg=recommended.get(name, 0.0),
             decided_kg=None if decided is None else decided.get(name, 0.0),
             weighed_kg=None if weighed is None else weighed.get(name, 0.0),
@@ -269,28 +329,17 @@ def _kilograms(additions: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return kg
 
 
-def _final_chemistry(samples: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    finals = [sample for sample in samples if sample["is_final"]]
-    chemistry: Mapping[str, Any] = (
-        max(finals, key=lambda sample: str(sample["sampled_at"]))["chemistry"] if finals else {}
+def _temperature(
+    known: TreatmentRead, answer: Mapping[str, Any], additives: Sequence[AdditiveRow]
+) -> Temperature:
+    """The model's where it predicts one, for the kilograms decided; else the chills of the additives."""
+    told = (
+        answer.get("temperature")
+        if known.recommendation and known.recommendation["source"] == "model"
+        else None
     )
-    return chemistry
-
-
-def _remarks(answer: Mapping[str, Any]) -> list[str]:
-    """What the model says to a person: what cannot be reached, what binds, warnings."""
-    unreached = [
-        f"{_words(missed['limit'])} cannot be met: short by {missed['short_by']:.3g} {_unit(missed['unit'])}"
-        + (f", stopped by {', '.join(map(_words, missed['stopped_by']))}" if missed.get("stopped_by") else "")
-        for missed in answer.get("unreached", [])
-    ]
-    return unreached + [warning["text"] for warning in answer.get("warnings", [])]
-
-
-def _words(limit: str) -> str:
-    """SiMn.stock_kg as a person says it: SiMn stock."""
-    return limit.removesuffix("_kg").replace(".", " ")
-
-
-def _unit(unit: str) -> str:
-    return {"pct": "%", "kg": "kg", "c": "°C"}[unit]
+    if not told:
+        return Temperature(None, {row.additive: row.chill_c_per_kg for row in additives})
+    slopes = told.get("slope_c_per_kg") or {}
+    shift = sum(slopes.get(row.additive, 0.0) * (row.start_kg - row.recommended_kg) for row in additives)
+    return Temperature(told["predicted_c"] + shift, slopes)

@@ -10,7 +10,7 @@ from sqlmodel import Session
 from backend.additions.service import in_force, kilograms, offers_of
 from backend.clock import now
 from backend.completions import service as completions
-from backend.database import reading, writing
+from backend.database import inserting, reading, run, writing
 from backend.errors import BackendError, validate
 from backend.heats.tables import HeatRecord
 from backend.model_answers import Prediction as ModelPrediction
@@ -49,7 +49,9 @@ def _gather(session: Session, heat_id: int) -> Asked | None:
         return None
     record = session.get_one(HeatRecord, heat_id)
     additions = kilograms(in_force(session, heat_id))
-    offers, _ = completions.could_be_added(session, record)
+    offers, _ = completions.could_be_added(
+        session, record, completions.recommendation_in_force(session, record)
+    )
     added = offers_of(session, record.plant_id, record.registered_at, additions, offers)
     request = None
     if additions and added is not None:
@@ -85,10 +87,7 @@ def _store(session: Session, asked: Asked, body: dict[str, Any] | None) -> None:
     if tasks.version(session, asked.heat_id, PREDICTION) != asked.version:
         return
     tasks.drop(session, asked.heat_id, PREDICTION)
-    prediction = session.get(Prediction, asked.heat_id)
-    if prediction is None:
-        session.add(Prediction(heat_id=asked.heat_id, weighed_no=asked.weighed_no, asked_at=now(), body=body))
-    else:
-        prediction.weighed_no, prediction.asked_at, prediction.body = asked.weighed_no, now(), body
-    session.flush()
+    values = {"weighed_no": asked.weighed_no, "asked_at": now(), "body": body}
+    new = inserting(session, Prediction).values(heat_id=asked.heat_id, **values)
+    run(session, new.on_conflict_do_update(index_elements=["heat_id"], set_=values))
     completions.refresh(session, record, prediction_asked=True)

@@ -18,7 +18,7 @@ from backend.database import reading, writing
 from backend.errors import BackendError, StateError, UnknownError, validate
 from backend.events import RECOMMENDATION_MADE
 from backend.heats.tables import RECOMMENDED, REGISTERED, HeatRecord
-from backend.master_data import service as master_data
+from backend.master_data import kept
 from backend.model_answers import Recommendation as ModelRecommendation
 from backend.model_client import ModelClient, ModelUnavailableError
 from backend.outbox import service as outbox
@@ -28,8 +28,12 @@ from backend.recommendations.tables import HANDBOOK, LIVE, MODEL, SHADOW, Recomm
 from backend.shapes import Addition, Additive, HandbookEntry, Heat, told
 from backend.tasks import service as tasks
 from backend.tasks.tables import RECOMMENDATION
+from backend.tasks.tables import SHADOW as SHADOW_TASK
 
 log = logging.getLogger(__name__)
+
+# What the live model and its shadow are told alike, and is kept with their answers.
+SHARED = ("heat", "additives", "handbook_entry")
 
 
 class Asked(NamedTuple):
@@ -39,7 +43,7 @@ class Asked(NamedTuple):
     version: int
     heat: dict[str, Any]
     additives: list[dict[str, Any]]
-    recent_heats: list[dict[str, Any]]
+    recent_heats: list[orjson.Fragment]
     handbook_entry: dict[str, Any] | None
 
     def request(self) -> bytes:
@@ -54,30 +58,50 @@ class Asked(NamedTuple):
         )
 
 
-def recommend(engine: Engine, model: ModelClient, heat_id: int) -> Asked | None:
-    """Do the heat's recommendation task; what was asked, or None where nothing is asked for any more."""
+def recommend(
+    engine: Engine, model: ModelClient, heat_id: int, *, has_shadow: bool = False, key: str | None = None
+) -> None:
+    """Do the heat's recommendation task; with `has_shadow`, ask for the shadow's in the same transaction.
+
+    `key` is kept with the recommendation, for whoever asks again with it.
+    """
     with reading(engine) as session:
         asked = gather(session, heat_id)
     if asked is None:
-        return None
+        return
     made = answer(asked, model)
+    made.asked_key = key
     with writing(engine) as session:
-        return asked if store(session, asked, made) else None
+        if store(session, asked, made) and has_shadow:
+            tasks.ask_shadow(session, heat_id, asked.request())
 
 
-def recommend_in_shadow(engine: Engine, model: ModelClient, asked: Asked) -> None:
-    """Ask the shadow the same, and keep its answer beside the live one. Where it fails, nothing is kept."""
+def recommend_in_shadow(engine: Engine, model: ModelClient, heat_id: int) -> None:
+    """Ask the shadow what the live model was asked, and keep its answer beside the live one.
+
+    Where it gives none, none is kept; where this process dies, it is asked again.
+    """
+    with reading(engine) as session:
+        waits = tasks.request_of_shadow(session, heat_id)
+    if waits is None:
+        return
+    version, request = waits
+    told_then = orjson.loads(request)
+    asked = Asked(heat_id, version, recent_heats=[], **{name: told_then[name] for name in SHARED})
+    made = None
     try:
-        document = model.recommend(asked.request())
+        document = model.recommend(request)
         made = _from_model(asked, document, validate(ModelRecommendation, document))
     except (ModelUnavailableError, BackendError) as failed:
         log.warning("no shadow recommendation for heat %s: %s", asked.heat["treatment"], failed)
-        return
-    made.role = SHADOW
     with writing(engine) as session:
-        session.add(made)
-        record = session.get_one(HeatRecord, asked.heat_id)
-        _tell(session, record, made)
+        if tasks.version(session, heat_id, SHADOW_TASK) != version:
+            return
+        tasks.drop(session, heat_id, SHADOW_TASK)
+        if made is not None:
+            made.role = SHADOW
+            session.add(made)
+            _tell(session, session.get_one(HeatRecord, heat_id), made)
 
 
 def gather(session: Session, heat_id: int) -> Asked | None:
@@ -88,15 +112,15 @@ def gather(session: Session, heat_id: int) -> Asked | None:
     heat = record.heat
     if not heat.get("windows"):
         # Master data may have come after the heat.
-        windows = master_data.grade_windows(session, record.plant_id, record.grade, record.registered_at)
+        windows = kept.grade_windows(session, record.plant_id, record.grade, record.registered_at)
         heat = heat | {"windows": windows} if windows else heat
     return Asked(
         heat_id=heat_id,
         version=version,
         heat=heat,
-        additives=master_data.offers(session, record.plant_id, record.grade, record.registered_at),
+        additives=kept.offers(session, record.plant_id, record.grade, now()),
         recent_heats=completions.recent_heats(session, record),
-        handbook_entry=master_data.handbook_entry(session, record.plant_id, record.station, record.grade),
+        handbook_entry=kept.handbook_entry(session, record.plant_id, record.station, record.grade),
     )
 
 
@@ -151,6 +175,16 @@ def ask_again(session: Session, record: HeatRecord) -> None:
         )
     record.state = REGISTERED
     tasks.ask(session, record.row(), RECOMMENDATION)
+
+
+def asked_with(session: Session, record: HeatRecord, key: str | None) -> Recommendation | None:
+    """The recommendation that was made when somebody asked with this key."""
+    if key is None:
+        return None
+    query = select(Recommendation).where(
+        Recommendation.heat_id == record.row(), Recommendation.asked_key == key
+    )
+    return session.exec(query).first()
 
 
 def show(session: Session, record: HeatRecord, recommendation_id: str) -> Recommendation:

@@ -14,7 +14,10 @@ MODEL, HANDBOOK = "model", "handbook"
 
 
 class Recommendation(SQLModel, table=True):
-    """`answer` is the model service's, whole; `additives` and `handbook_entry` are as of then."""
+    """`answer` is the model service's, whole; `additives` and `handbook_entry` are as of then.
+
+    `asked_key` is the key with which a person asked for it, if one did.
+    """
 
     __tablename__ = "recommendations"
 
@@ -35,6 +38,7 @@ class Recommendation(SQLModel, table=True):
     additives: list[dict[str, Any]] = Field(sa_column=Column(JSON(none_as_null=True), nullable=False))
     handbook_entry: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     shown_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    asked_key: str | None = None
 
     def record(self) -> dict[str, Any]:
         """The recommendation in the shape of its contract (recommendation-record.v1)."""

@@ -2,40 +2,44 @@
 
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlalchemy import insert, select
+from sqlmodel import Session
 
 from backend.clock import instant_text, now
+from backend.database import run, table_of
 from backend.heats.tables import HeatRecord
 from backend.samples.tables import SampleRecord
 from backend.shapes import Sample, told
 
+SAMPLES = table_of(SampleRecord)
+
 
 def keep(session: Session, record: HeatRecord, sample: Sample) -> bool:
     """Store the sample if it is new, and whether what is in force changed."""
-    query = select(SampleRecord).where(
-        SampleRecord.heat_id == record.row(), SampleRecord.sample_id == sample.sample_id
+    query = select(SAMPLES.c.revision).where(
+        SAMPLES.c.heat_id == record.row(), SAMPLES.c.sample_id == sample.sample_id
     )
-    revisions = {row.revision for row in session.exec(query)}
+    revisions = set(run(session, query).scalars())
     if sample.revision in revisions:
         return False
-    session.add(
-        SampleRecord(
-            heat_id=record.row(),
-            sample_id=sample.sample_id,
-            revision=sample.revision,
-            is_final=sample.is_final,
-            body=told(sample) | {"available_at": instant_text(now())},
-        )
-    )
-    session.flush()
+    new = {
+        "heat_id": record.row(),
+        "sample_id": sample.sample_id,
+        "revision": sample.revision,
+        "is_final": sample.is_final,
+        "body": told(sample) | {"available_at": instant_text(now())},
+    }
+    run(session, insert(SAMPLES), [new])
+    record.changed_at = now()
     return sample.revision > max(revisions, default=0)
 
 
 def in_force(session: Session, heat_id: int) -> list[dict[str, Any]]:
     """The newest revision of each sample, in the order in which they were first told."""
-    query = select(SampleRecord).where(SampleRecord.heat_id == heat_id).order_by(col(SampleRecord.id))
-    newest: dict[str, SampleRecord] = {}
-    for row in session.exec(query):
-        if row.sample_id not in newest or row.revision > newest[row.sample_id].revision:
-            newest[row.sample_id] = row
-    return [row.body for row in newest.values()]
+    columns = (SAMPLES.c.sample_id, SAMPLES.c.revision, SAMPLES.c.body)
+    query = select(*columns).where(SAMPLES.c.heat_id == heat_id).order_by(SAMPLES.c.id)
+    newest: dict[str, tuple[int, dict[str, Any]]] = {}
+    for sample_id, revision, body in run(session, query):
+        if sample_id not in newest or revision > newest[sample_id][0]:
+            newest[sample_id] = revision, body
+    return [body for _, body in newest.values()]

@@ -2,6 +2,7 @@
 
 import shlex
 
+from local_runner.access import PEOPLE, password
 from local_runner.errors import NotReady
 from local_runner.folder import Remembered, claimed, recall, remember, write_json
 from local_runner.heats import (
@@ -132,6 +133,7 @@ def url_lines(plan: Plan) -> list[str]:
     urls = plan.urls
     rows = [
         ("Steelmaker's page", urls["backend"]),
+        ("  log in as", f"{', '.join(PEOPLE)}; password {password(plan.settings.demo_dir)}"),
         ("Monitoring", urls["monitoring"]),
         ("Model Service", f"{urls['model_service']}/v1/model"),
         ("MLflow", f"{urls['mlflow']}  (takes a moment)" if urls["mlflow"] else "not started: MLFLOW=1 does"),

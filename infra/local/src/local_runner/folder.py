@@ -20,6 +20,7 @@ class Remembered:
     history_made: bool = False
     history_imported: bool = False
     master_data_imported: bool = False
+    access_given: bool = False
     heats_played: int = 0
 
 
@@ -57,8 +58,10 @@ def remember(demo_dir: Path, facts: Remembered) -> None:
     write_json(demo_dir / "remembered.json", asdict(facts))
 
 
-def write_json(path: Path, document: Any) -> None:
+def write_json(path: Path, document: Any, mode: int = 0o644) -> None:
     """Write `document` so that a reader sees the old file or the new one, never half of it."""
     part = path.with_suffix(".part")
-    part.write_text(json.dumps(document, indent=2) + "\n")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+        file.write(json.dumps(document, indent=2) + "\n")
     part.replace(path)

@@ -4,10 +4,12 @@ import http.client
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from local_runner.access import token
 from local_runner.errors import HeatsMissing
 from local_runner.folder import Remembered, remember
 from local_runner.plan import Plan
@@ -46,7 +48,9 @@ def play_command(plan: Plan, facts: Remembered) -> Command:
         *("--nats-url", str(plan.urls["nats"]), "--backend-url", str(plan.urls["backend"])),
         *("--summary", str(report_file(plan))),
     )
-    return plan.command("plant-simulator", "plant", "play", *arguments)
+    command = plan.command("plant-simulator", "plant", "play", *arguments)
+    known_by = {"PLANT_SIMULATOR_BACKEND_TOKEN": token(settings.demo_dir, "plant-simulator")}
+    return replace(command, settings={**command.settings, **known_by})
 
 
 def remember_played(plan: Plan, facts: Remembered) -> None:

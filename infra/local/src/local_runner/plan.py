@@ -86,6 +86,7 @@ class Plan:
                 "BACKEND_PLANT_ID": PLANT_ID,
                 "BACKEND_HOST": LOOPBACK,
                 "BACKEND_PORT": str(ports.backend),
+                "BACKEND_COOKIE_SECURE": "false",  # plain HTTP on this machine
             },
             "model-service": {
                 "MODEL_SERVICE_BUNDLE": str(self.champion),

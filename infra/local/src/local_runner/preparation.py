@@ -1,5 +1,6 @@
 """What comes before the product runs: environments, history, first model, database. Each is done once."""
 
+from local_runner.access import make_access
 from local_runner.folder import Remembered, remember
 from local_runner.plan import COMPONENTS, Plan
 from local_runner.processes import Command, Processes
@@ -57,7 +58,7 @@ def make_first_model(plan: Plan, processes: Processes, facts: Remembered) -> Non
 
 
 def make_database(plan: Plan, processes: Processes, facts: Remembered) -> None:
-    """Bring the backend's tables up to date, and the plant's master data in (once: people may edit it)."""
+    """Bring the backend's tables up to date; master data and accounts in (once: people may edit them)."""
     with step("backend's database") as current:
         processes.run(plan.command("backend", "migrate", "migrate"), current)
         if not facts.master_data_imported:
@@ -69,3 +70,8 @@ def make_database(plan: Plan, processes: Processes, facts: Remembered) -> None:
             facts.master_data_imported = True
             remember(plan.settings.demo_dir, facts)
             current.note("migrated, master data imported")
+        if not facts.access_given:
+            file = make_access(plan.settings.demo_dir)
+            processes.run(plan.command("backend", "access", "access", file), current)
+            facts.access_given = True
+            remember(plan.settings.demo_dir, facts)

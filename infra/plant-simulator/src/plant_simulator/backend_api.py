@@ -27,9 +27,12 @@ class Backend:
     Every call keeps on for `give_up_s`: through restarts, and until the consumer has stored the heat (404).
     """
 
-    def __init__(self, url: str, give_up_s: float, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self, url: str, give_up_s: float, transport: httpx.AsyncBaseTransport | None = None, token: str = ""
+    ) -> None:
         self._give_up_s = give_up_s
-        self._client = httpx.AsyncClient(base_url=url, timeout=10.0, transport=transport)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._client = httpx.AsyncClient(base_url=url, timeout=10.0, transport=transport, headers=headers)
 
     async def __aenter__(self) -> Self:
         return self

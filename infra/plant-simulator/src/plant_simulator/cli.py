@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -293,6 +294,8 @@ def _play(given: argparse.Namespace) -> None:
         give_up_s=given.give_up_s,
         nats_url=given.nats_url,
         backend_url=given.backend_url,
+        # From the environment alone: a command line is for all to see.
+        backend_token=os.environ.get(f"{options.PREFIX}BACKEND_TOKEN", ""),
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
     counts = asyncio.run(play.play(*options.plant_of(given), settings))

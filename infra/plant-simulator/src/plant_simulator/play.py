@@ -6,7 +6,7 @@ import logging
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -53,6 +53,7 @@ class Settings:
     give_up_s: float
     nats_url: str
     backend_url: str
+    backend_token: str = field(default="", repr=False)
 
 
 async def play(plant: Catalogue, parameters: Parameters, settings: Settings) -> Counts:
@@ -82,7 +83,7 @@ async def _work(
     bins = Bins(plant, settings.plant_id, first_seen)
     async with (
         Bus(settings.nats_url) as bus,
-        Backend(settings.backend_url, settings.give_up_s) as backend,
+        Backend(settings.backend_url, settings.give_up_s, token=settings.backend_token) as backend,
     ):
         run = Run(
             plant=plant,

@@ -1,101 +1,194 @@
-// What the steelmaker types is predicted at once: base + slope x difference of kilograms, exact because the model is affine.
-"use strict";
+// One heat: what is typed is predicted at once. The outcome is affine in the kilograms, so base + slope × difference is exact.
+import { kilograms as kg, money, percent, signed } from "./format.js";
+import { onNews, refresh } from "./page.js";
 
-const script = document.currentScript;
 const BAR_WIDTH = 320;
-const SIGNS = { inside: "✓ in", low: "▼ low", high: "▲ high", "": "" };
-const estimates = JSON.parse(document.getElementById("estimates").textContent);
-const rows = [...document.querySelectorAll("tr[data-additive]")].map((row) => ({
-  row,
-  name: row.dataset.additive,
-  price: Number(row.dataset.price),
-  recommended: Number(row.dataset.recommended),
-  start: Number(row.dataset.start),
-  increment: Number(row.dataset.increment),
-  input: row.querySelector("input.kg"),
-}));
+const SIGNS = { inside: "✓", tight: "◑", low: "▼", high: "▲" };
+const HOLD_MS = 450;
+const REPEAT_MS = 90;
 
-const percent = (value) => value.toFixed(Math.abs(value) > 0 && Math.abs(value) < 0.01 ? 4 : 3);
-const money = (value) => value.toFixed(2).replace(/\B(?=(\d{3})+(?!\d))/g, "\u2009");
-const kilograms = (row) => (row.input ? Number(row.input.value) || 0 : row.start);
-const differs = (row) =>
-  Math.abs(kilograms(row) - row.recommended) > Math.max(row.increment, 0.02 * row.recommended) + 0.001;
+let data;
+let bins;
+let touched = false;
 
-function verdict(value, row) {
-  const { min, max } = row.dataset;
-  if (min === undefined && max === undefined) return "";
-  if (min !== undefined && value < Number(min)) return "low";
-  return max !== undefined && value > Number(max) ? "high" : "inside";
+// Fill {names} of a text.
+const say = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+const typed = (bin) => Number(bin.input.value.replace(",", ".")) || 0;
+const differs = (bin) =>
+  Math.abs(typed(bin) - bin.recommended) > Math.max(bin.increment, 0.02 * bin.recommended) + 0.001;
+
+function verdict(estimate, shift) {
+  const { min, max, low, high } = estimate;
+  const value = estimate.predicted + shift;
+  if (min === null && max === null) return "";
+  if (min !== null && value < min) return "low";
+  if (max !== null && value > max) return "high";
+  const sticksOut =
+    low !== null && ((min !== null && low + shift < min) || (max !== null && high + shift > max));
+  return sticksOut ? "tight" : "inside";
 }
 
 function showElement(element, estimate) {
-  const row = document.querySelector(`tr[data-element="${element}"]`);
-  if (!row) return;
   let shift = 0;
-  for (const additive of rows) {
-    shift += (estimate.slope[additive.name] || 0) * (kilograms(additive) - additive.start);
-  }
-  const predicted = estimate.predicted + shift;
-  row.querySelector(".predicted-text").textContent = percent(predicted);
-  const judged = verdict(predicted, row);
-  const cell = row.querySelector(".verdict");
-  cell.textContent = SIGNS[judged];
-  cell.className = `verdict ${judged}`;
+  for (const bin of bins) shift += (estimate.slope[bin.name] || 0) * (typed(bin) - bin.start);
+  const judged = verdict(estimate, shift);
+  const row = document.querySelector(`tr[data-element="${element}"]`);
+  row.className = judged;
+  row.querySelector(".predicted-text").textContent = percent(estimate.predicted + shift);
+  row.querySelector(".verdict").textContent = judged ? `${SIGNS[judged]} ${data.verdicts[judged]}` : "";
   const bar = row.querySelector("svg.bar");
-  if (!bar) return;
-  const left = Number(bar.dataset.left);
-  const right = Number(bar.dataset.right);
-  const x = (value) => Math.min(Math.max((value - left) / (right - left), 0), 1) * BAR_WIDTH;
-  bar.querySelector(".predicted").setAttribute("cx", x(predicted));
-  const interval = bar.querySelector(".interval");
-  if (interval) {
-    interval.setAttribute("x1", x(estimate.low + shift));
-    interval.setAttribute("x2", x(estimate.high + shift));
+  if (bar) {
+    const { left, right } = bar.dataset;
+    const x = (pct) => Math.min(Math.max((pct - left) / (right - left), 0), 1) * BAR_WIDTH;
+    bar.querySelector(".predicted").setAttribute("cx", x(estimate.predicted + shift));
+    bar.querySelector(".interval")?.setAttribute("x1", x(estimate.low + shift));
+    bar.querySelector(".interval")?.setAttribute("x2", x(estimate.high + shift));
   }
+  return judged;
+}
+
+function showSummary(judged) {
+  const named = (wanted) => Object.keys(judged).filter((element) => wanted.includes(judged[element]));
+  const outside = named(["low", "high"]);
+  const edge = named(["tight"]);
+  const summary = document.getElementById("summary");
+  const count = Object.values(judged).filter(Boolean).length;
+  const [kind, text] = outside.length
+    ? ["outside", say(data.texts["confirm.outside"], { elements: outside.join(", ") })]
+    : edge.length
+      ? ["edge", say(data.texts["confirm.edge"], { elements: edge.join(", ") })]
+      : ["all-in", say(data.texts["confirm.all_in"], { count })];
+  summary.className = `summary ${kind}`;
+  summary.textContent = count ? `${{ outside: "▲", edge: "◑", "all-in": "✓" }[kind]} ${text}` : "";
+}
+
+function showMoney(cost) {
+  document.getElementById("cost").textContent = money(cost);
+  const saving = document.getElementById("saving");
+  if (!saving) return;
+  const more = cost - data.handbookCost;
+  const name = Math.abs(more) < 0.005 ? "same" : more < 0 ? "saves" : "costs";
+  saving.textContent = say(data.texts[`confirm.${name}`], { amount: money(Math.abs(more)) });
+}
+
+function showTemperature() {
+  const { predicted, slope } = data.temperature;
+  const known = predicted !== null;
+  let degrees = known ? predicted : 0;
+  for (const bin of bins) degrees += (slope[bin.name] || 0) * (typed(bin) - (known ? bin.start : 0));
+  document.getElementById("temperature").textContent = known ? degrees.toFixed(0) : signed(degrees);
 }
 
 function show() {
   let cost = 0;
-  let anyDiffers = false;
-  for (const row of rows) {
-    const kg = kilograms(row);
-    cost += kg * row.price;
-    row.row.querySelector(".cost").textContent = money(kg * row.price);
-    row.row.classList.toggle("unused", kg === 0 && row.recommended === 0);
-    row.row.classList.toggle("differs", differs(row));
-    anyDiffers = anyDiffers || differs(row);
+  const different = [];
+  for (const bin of bins) {
+    const amount = typed(bin);
+    cost += amount * bin.price;
+    bin.cost.textContent = money(amount * bin.price);
+    bin.row.classList.toggle("unused", amount === 0);
+    bin.row.classList.toggle("differs", data.recommended && differs(bin));
+    bin.row.classList.toggle("too-much", bin.most !== null && amount > bin.most);
+    if (data.recommended && differs(bin)) different.push(`${bin.name} ${signed(amount - bin.recommended)} kg`);
   }
-  document.getElementById("cost").textContent = money(cost);
-  if (estimates.basis !== "weighed") {
-    for (const [element, estimate] of Object.entries(estimates.elements)) showElement(element, estimate);
+  const judged = {};
+  for (const [element, estimate] of Object.entries(data.elements)) judged[element] = showElement(element, estimate);
+  showSummary(judged);
+  showMoney(cost);
+  showTemperature();
+  const fieldset = document.getElementById("why-different");
+  fieldset.hidden = different.length === 0;
+  document.getElementById("different").textContent = different.join(", ");
+  for (const radio of fieldset.querySelectorAll("input[type=radio]")) {
+    radio.required = different.length > 0;
+    if (!different.length) radio.checked = false;
   }
-  const reason = document.getElementById("reason");
-  const recommended = document.querySelector("input[name=recommendation_id]").value !== "";
-  reason.required = anyDiffers && recommended;
-  reason.closest("label").classList.toggle("needed", reason.required && reason.value === "");
 }
 
-const form = document.getElementById("decision");
-if (form && rows.some((row) => row.input)) {
-  const who = document.getElementById("decided-by");
-  who.value = who.value || localStorage.getItem("decided_by") || "";
-  form.addEventListener("input", show);
-  form.addEventListener("submit", () => localStorage.setItem("decided_by", who.value));
+// To the next whole bag in that direction, within what may be tipped.
+function step(bin, direction) {
+  const bags = typed(bin) / bin.increment;
+  const whole = direction > 0 ? Math.floor(bags + 1e-6) + 1 : Math.ceil(bags - 1e-6) - 1;
+  const most = bin.most === null ? Infinity : bin.most;
+  bin.input.value = kg(Math.min(Math.max(whole * bin.increment, 0), most));
+  touched = true;
   show();
 }
 
-// Something new about this heat: show it, unless somebody is typing.
-async function look() {
-  try {
-    const answer = await fetch(script.dataset.api, { headers: { Accept: "application/json" } });
-    if (!answer.ok) return;
-    const known = await answer.json();
-    const news =
-      known.state !== script.dataset.state || String(known.completed_revision || 0) !== script.dataset.revision;
-    const typing = document.activeElement && document.activeElement.matches("input, select");
-    if (news && !typing) location.reload();
-  } catch {
-    // The backend is away for a moment; the next look finds it.
-  }
+function holdable(button, act) {
+  let timer;
+  const stop = () => clearTimeout(timer);
+  const again = () => {
+    act();
+    timer = setTimeout(again, REPEAT_MS);
+  };
+  button.addEventListener("pointerdown", () => {
+    timer = setTimeout(again, HOLD_MS);
+  });
+  for (const end of ["pointerup", "pointerleave", "pointercancel", "blur"]) button.addEventListener(end, stop);
+  button.addEventListener("contextmenu", (event) => event.preventDefault());
+  button.addEventListener("click", act);
 }
-setInterval(look, script.dataset.state === "registered" ? 500 : 3000);
+
+function prepareBin(row) {
+  const name = row.dataset.additive;
+  const bin = { row, name, ...data.additives[name], input: row.querySelector("input.kg"), cost: row.querySelector(".cost") };
+  for (const button of row.querySelectorAll("button.step")) {
+    holdable(button, () => step(bin, Number(button.dataset.step)));
+  }
+  bin.input.addEventListener("focus", () => bin.input.select());
+  bin.input.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowUp" || event.key === "ArrowDown") {
+      event.preventDefault();
+      step(bin, event.key === "ArrowUp" ? 1 : -1);
+    }
+    // Enter in a number goes on to the next bin; only the button confirms.
+    if (event.key === "Enter") {
+      event.preventDefault();
+      const next = bins[bins.indexOf(bin) + 1];
+      (next?.input.offsetParent ? next.input : document.querySelector(".confirm .go")).focus();
+    }
+  });
+  bin.input.addEventListener("input", () => {
+    touched = true;
+    show();
+  });
+  return bin;
+}
+
+function prepare() {
+  data = JSON.parse(document.getElementById("heat-data").textContent);
+  touched = document.querySelector(".notice.bad[role=alert]:not(.banner)") !== null;
+  const form = document.getElementById("decision");
+  if (!form) return;
+  bins = [...document.querySelectorAll("tr[data-additive]")].map(prepareBin);
+  document.getElementById("back").addEventListener("click", () => {
+    for (const bin of bins) bin.input.value = kg(bin.recommended);
+    touched = false;
+    show();
+  });
+  form.addEventListener("submit", () => {
+    const go = form.querySelector(".go");
+    go.setAttribute("aria-busy", "true");
+    setTimeout(() => {
+      go.disabled = true;
+    });
+  });
+  const by = document.getElementById("decided-by");
+  if (by) {
+    by.value = by.value || localStorage.getItem("decided_by") || "";
+    form.addEventListener("submit", () => localStorage.setItem("decided_by", by.value));
+  }
+  show();
+}
+
+prepare();
+// News of this heat: shown at once, unless somebody is at work on it; then he is told, and decides when.
+onNews(document.getElementById("fresh").dataset.watch, async () => {
+  const form = document.getElementById("decision");
+  if (form && (touched || form.contains(document.activeElement) || document.activeElement.matches("input.kg"))) {
+    document.getElementById("changed").hidden = false;
+  } else if (await refresh("fresh")) {
+    prepare();
+  }
+});

@@ -1,0 +1,273 @@
+"""Grades and additives: seen by everybody, changed by the technologist, with what changed and who did it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import RedirectResponse, Response
+from starlette.datastructures import FormData
+
+from backend.access.gate import needs
+from backend.access.rules import KEEP
+from backend.clock import instant_text, now
+from backend.database import reading, writing
+from backend.dependencies import EngineDep, ReadingDep, SettingsDep
+from backend.errors import BackendError, Detail, InvalidError, UnknownError, validate
+from backend.master_data import edits
+from backend.master_data.schemas import GradeEntry
+from backend.pages.forms import form_of, number_of, numbers_by_element
+from backend.pages.rendering import page
+from backend.pages.view import usual
+from backend.shapes import Additive
+
+router = APIRouter()
+
+CHANGES_SHOWN = 20
+BLANK_ROWS = 3
+Name = Annotated[str, Query(max_length=64)]
+FormDep = Annotated[FormData, Depends(form_of)]
+
+
+@router.get("/grades")
+def grades(request: Request, session: ReadingDep, settings: SettingsDep) -> Response:
+    at = instant_text(now())
+    kept = {
+        grade: next((version for version in versions if version["valid_from"] <= at), versions[-1])
+        for grade, versions in edits.grade_versions(session, settings.plant_id).items()
+    }
+    elements = sorted({element for version in kept.values() for element in version["windows"]}, key=usual)
+    changes = edits.changes(session, settings.plant_id, edits.GRADE, None, CHANGES_SHOWN)
+    return page(request, "grades.html", {"grades": kept, "elements": elements, "changes": _told(changes)})
+
+
+@router.get("/grades/one")
+def grade(request: Request, engine: EngineDep, settings: SettingsDep, name: Name = "") -> Response:
+    """The form of one grade; without a name, of a new one."""
+    return _grade_page(request, engine, settings.plant_id, name)
+
+
+@router.post("/grades/one", dependencies=[needs(KEEP)])
+def save_grade(request: Request, engine: EngineDep, settings: SettingsDep, form: FormDep) -> Response:
+    name = str(form.get("name") or "").strip()
+    try:
+        entry = validate(GradeEntry, _grade_entry(form))
+        with writing(engine) as session:
+            edits.save_grade(session, settings.plant_id, entry, _by(request, form))
+    except BackendError as refused:
+        return _grade_page(request, engine, settings.plant_id, name, form, refused.errors, refused.status)
+    return RedirectResponse(f"/grades/one?name={quote(entry.grade, safe='')}&saved=1", HTTPStatus.SEE_OTHER)
+
+
+@router.get("/additives")
+def additives(request: Request, session: ReadingDep, settings: SettingsDep) -> Response:
+    changes = edits.changes(session, settings.plant_id, edits.ADDITIVE, None, CHANGES_SHOWN)
+    kept = edits.additives(session, settings.plant_id)
+    return page(request, "additives.html", {"additives": kept, "changes": _told(changes)})
+
+
+@router.get("/additives/one")
+def additive(request: Request, engine: EngineDep, settings: SettingsDep, name: Name = "") -> Response:
+    """The form of one additive; without a name, of a new one."""
+    return _additive_page(request, engine, settings.plant_id, name)
+
+
+@router.post("/additives/one", dependencies=[needs(KEEP)])
+def save_additive(request: Request, engine: EngineDep, settings: SettingsDep, form: FormDep) -> Response:
+    name = str(form.get("name") or "").strip()
+    try:
+        new = validate(Additive, _additive(form))
+        with writing(engine) as session:
+            edits.save_additive(session, settings.plant_id, new, _by(request, form))
+    except BackendError as refused:
+        return _additive_page(request, engine, settings.plant_id, name, form, refused.errors, refused.status)
+    return RedirectResponse(
+        f"/additives/one?name={quote(new.additive, safe='')}&saved=1", HTTPStatus.SEE_OTHER
+    )
+
+
+def _grade_page(
+    request: Request,
+    engine: EngineDep,
+    plant_id: str,
+    name: str,
+    form: FormData | None = None,
+    problems: Sequence[Detail] = (),
+    status: int = HTTPStatus.OK,
+) -> Response:
+    with reading(engine) as session:
+        versions = edits.grade_versions(session, plant_id).get(name, [])
+        offered = edits.additives(session, plant_id)
+        changes = _told(edits.changes(session, plant_id, edits.GRADE, name, CHANGES_SHOWN)) if name else []
+    if name and not versions and form is None:
+        raise UnknownError(where="name", what=f"grade {name} is not kept here", allowed="a grade of /grades")
+    if form is None:
+        windows = versions[0]["windows"] if versions else {}
+        rows = [(element, windows[element]) for element in sorted(windows, key=usual)]
+        forbidden = versions[0]["forbidden_additives"] if versions else []
+    else:
+        bounds = zip(*(form.getlist(bound) for bound in ("min", "aim", "max")), strict=False)
+        typed = [dict(zip(("min", "aim", "max"), row, strict=True)) for row in bounds]
+        rows = [
+            row for row in zip(form.getlist("element"), typed, strict=False) if row[0] or any(row[1].values())
+        ]
+        forbidden = form.getlist("forbidden")
+    context: dict[str, Any] = {
+        "name": name,
+        "new": not versions,
+        "rows": [*rows, *([("", {})] * BLANK_ROWS)],
+        "versions": versions,
+        "forbidden": forbidden,
+        "offered": [additive["additive"] for additive in offered],
+        "form": form or {},
+        "problems": problems,
+        "changes": changes,
+        "saved": "saved" in request.query_params and not problems,
+    }
+    return page(request, "grade.html", context, status)
+
+
+def _additive_page(
+    request: Request,
+    engine: EngineDep,
+    plant_id: str,
+    name: str,
+    form: FormData | None = None,
+    problems: Sequence[Detail] = (),
+    status: int = HTTPStatus.OK,
+) -> Response:
+    with reading(engine) as session:
+        all_kept = {additive["additive"]: additive for additive in edits.additives(session, plant_id)}
+        changes = _told(edits.changes(session, plant_id, edits.ADDITIVE, name, CHANGES_SHOWN)) if name else []
+    kept = all_kept.get(name)
+    if name and kept is None and form is None:
+        raise UnknownError(
+            where="name", what=f"additive {name} is not kept here", allowed="one of /additives"
+        )
+    currencies = [additive["price_per_t"]["currency"] for additive in all_kept.values()]
+    values: Mapping[str, Any]
+    if form is None:
+        price = kept["price_per_t"]["amount"] if kept else None
+        values = {**(kept or {"increment_kg": 1, "min_kg": 0, "metallic_yield": 1}), "price": price}
+        assay = (kept or {}).get("assay", {})
+        rows = [(element, assay[element]) for element in sorted(assay, key=usual)]
+    else:
+        values = form
+        rows = [row for row in zip(form.getlist("element"), form.getlist("pct"), strict=False) if any(row)]
+    context = {
+        "name": name,
+        "new": kept is None,
+        "values": values,
+        "currency": currencies[0] if currencies else "EUR",
+        "one_currency": bool(currencies),
+        "priced_since": kept["price_per_t"]["valid_from"] if kept else None,
+        "rows": [*rows, *([("", "")] * BLANK_ROWS)],
+        "form": form or {},
+        "problems": problems,
+        "changes": changes,
+        "saved": "saved" in request.query_params and not problems,
+    }
+    return page(request, "additive.html", context, status)
+
+
+def _grade_entry(form: FormData) -> dict[str, Any]:
+    """The form in the shape of a grade entry; without a day it is valid from now on."""
+    return {
+        "grade": str(form.get("name") or "").strip(),
+        "valid_from": _instant(form.get("valid_from")) or instant_text(now()),
+        "windows": numbers_by_element(form, ("min", "aim", "max"), "$.windows"),
+        "forbidden_additives": [str(name) for name in form.getlist("forbidden")],
+    }
+
+
+def _additive(form: FormData) -> dict[str, Any]:
+    """The form in the shape of an additive; a price that is the same keeps the day it is valid from."""
+    numbers = {
+        field: number_of(form.get(field), f"$.{field}")
+        for field in (
+            *("stock_kg", "min_kg", "max_kg", "increment_kg"),
+            *("metallic_yield", "chill_c_per_kg_t"),
+        )
+    }
+    required = {
+        field: numbers[field]
+        for field in ("min_kg", "increment_kg", "metallic_yield")
+        if numbers[field] is not None
+    }
+    price = number_of(form.get("price"), "$.price_per_t.amount")
+    same = price is not None and str(form.get("price_before") or "") == f"{price:g}"
+    since = str(form.get("priced_since") or "") if same else ""
+    return {
+        "additive": str(form.get("name") or "").strip(),
+        "lot": str(form.get("lot") or "").strip() or None,
+        "assay": {
+            element: bounds["pct"]
+            for element, bounds in numbers_by_element(form, ("pct",), "$.assay").items()
+        },
+        "price_per_t": {
+            "amount": price,
+            "currency": form.get("currency"),
+            "valid_from": _instant(form.get("valid_from")) or since or instant_text(now()),
+        },
+        "stock_kg": numbers["stock_kg"],
+        "max_kg": numbers["max_kg"],
+        "chill_c_per_kg_t": numbers["chill_c_per_kg_t"],
+        **required,
+    }
+
+
+def _instant(given: Any) -> str:
+    """What a datetime field holds (UTC, no zone) as an instant; else it is for the shape to refuse."""
+    typed = str(given or "").strip()
+    return f"{typed}:00Z" if typed.count(":") == 1 else f"{typed}Z" if typed else ""
+
+
+def _by(request: Request, form: FormData) -> str:
+    person = request.state.person
+    by = str(form.get("changed_by") or "").strip() if person is None else person.name
+    if not by:
+        raise InvalidError([Detail(where="changed_by", what="nobody is named", allowed="who changes it")])
+    return by
+
+
+def _told(changes: Sequence[Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": change.name,
+            "at": change.changed_at,
+            "by": change.changed_by,
+            "new": change.before is None,
+            "parts": differences(change.before or {}, change.after or {}),
+        }
+        for change in changes
+    ]
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What differs, flat: path, before, after; empty text is nothing."""
+    was, is_now = _flat(before), _flat(after)
+    paths = sorted(was.keys() | is_now.keys())
+    return [
+        (path, was.get(path, ""), is_now.get(path, "")) for path in paths if was.get(path) != is_now.get(path)
+    ]
+
+
+def _flat(value: Any, path: str = "") -> dict[str, str]:
+    if isinstance(value, Mapping):
+        found: dict[str, str] = {}
+        for name, part in value.items():
+            found |= _flat(part, f"{path} {name}".strip().removeprefix("windows "))
+        return found
+    if value is None or value == []:
+        return {}
+    if isinstance(value, float):
+        return {path: f"{value:g}"}
+    return {path: ", ".join(value) if isinstance(value, list) else _readable(str(value))}
+
+
+def _readable(text: str) -> str:
+    """An instant to the minute, other text as it is."""
+    instant = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):[\d.]+Z", text)
+    return f"{instant[1]} {instant[2]} UTC" if instant else text
