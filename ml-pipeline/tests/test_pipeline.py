@@ -12,6 +12,7 @@ import msgspec
 import orjson
 import pytest
 from conftest import COMMITTED, Plant, make_folders
+from mlflow.pyfunc.scoring_server import infer_and_parse_data
 from model_service.bundle import load_bundle
 from model_service.manifest import Golden
 from model_service.recommendation import recommend
@@ -52,6 +53,17 @@ def test_registered_model_answers_as_the_service_does(released: Folders) -> None
         expected = msgspec.to_builtins(recommend(bundle, request))
         assert {**answer, "model": None} == {**expected, "model": None}
         assert answer["status"] == "recommended"
+
+
+@pytest.mark.parametrize("shape", ["inputs", "dataframe_records", "dataframe_split"])
+def test_registered_model_answers_what_mlflows_server_hands_on(released: Folders, shape: str) -> None:
+    mlflow.set_tracking_uri(released.tracking_uri)
+    model = mlflow.pyfunc.load_model("models:/steel-additives@champion")
+    request = msgspec.to_builtins(golden_requests(released)[0])
+    split = {"columns": list(request), "data": [list(request.values())]}
+    body = {shape: split if shape == "dataframe_split" else [request]}
+
+    assert model.predict(infer_and_parse_data(body)) == model.predict([request])
 
 
 def test_run_records_where_the_model_came_from(released: Folders) -> None:

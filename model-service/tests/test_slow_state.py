@@ -175,3 +175,14 @@ def test_heats_with_another_result_twice_are_not_taken_for_typing_errors(bundle:
 
     assert abs(_manganese(bundle, once)[1]) < 0.005
     assert _manganese(bundle, thrice)[1] < -0.08
+
+
+def test_base_predictions_that_cannot_be_count_for_nothing(bundle: Bundle) -> None:
+    impossible = recent_heats(
+        asked(), 5, MEASURED, base_prediction_pct={"Mn": -1e308, "Si": 1e200}, bundle_hash=bundle.bundle_hash
+    )
+
+    base, correction, predicted = _manganese(bundle, impossible)
+
+    assert correction == 0.0
+    assert predicted == base

@@ -73,10 +73,11 @@ class Bench:
         for component in (SIMULATOR, ROOT / "ml-pipeline", ROOT / "model-service"):
             _run(["make", "--no-print-directory", "-C", str(component), "venv"])
 
-    def train(self, plants: list[Plant], heats: int) -> dict[Plant, Path]:
+    def train(self, heats_of: dict[Plant, int]) -> dict[Plant, Path]:
         """A bundle for each plant, from its own past of so many heats a station (line 0)."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            return dict(zip(plants, pool.map(lambda plant: self._train(plant, heats), plants), strict=True))
+            bundles = pool.map(self._train, heats_of, heats_of.values())
+            return dict(zip(heats_of, bundles, strict=True))
 
     def play(self, loops: list[Loop]) -> dict[str, Done]:
         """Every loop, on lines 1 and on of its plant."""

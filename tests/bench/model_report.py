@@ -4,6 +4,7 @@
 where there is nothing.
 """
 
+import json
 import shutil
 import sys
 
@@ -31,7 +32,13 @@ def main() -> None:
     shutil.rmtree(OUTPUT, ignore_errors=True)
     OUTPUT.mkdir(parents=True)
     _, _, page = (report / "README.md").read_text(encoding="utf-8").partition("\n")
-    (OUTPUT / "README.md").write_text(HEADING.format(seed=plant.seed) + page, encoding="utf-8")
+    heading = HEADING.format(seed=plant.seed)
+    size = json.loads(VERDICT.read_text(encoding="utf-8"))[0]
+    if not size["met"]:
+        heading += (
+            f"\n**Part 4 is of a quick run: {size['measured']:g} {size['what']}, too few to judge by.**\n"
+        )
+    (OUTPUT / "README.md").write_text(heading + page, encoding="utf-8")
     for picture in report.glob("*.png"):
         shutil.copy(picture, OUTPUT)
     sys.stdout.write(f"{OUTPUT.relative_to(ROOT)}\n")

@@ -7,18 +7,16 @@ keeps. Each request is the next heat of that plant: 29 of its 30 recent heats we
 import json
 import os
 import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from bench.plant_requests import RECENT_HEATS, Plant
+from bench.processes import Client, free_port, rss_mb, running, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "build" / "bench" / "model-service-work"
@@ -46,8 +44,8 @@ def measure() -> Figures:
     with _served(bundle) as (port, process):
         bodies = _bodies(port, plant)
         figures |= _over_http(port, bodies)
-        figures["memory of the service after these"] = ([_rss_mb(process.pid)], "MB")
-        figures |= _in_process(bundle, bodies)
+        figures["memory of the service after these"] = ([rss_mb(process.pid)], "MB")
+        figures |= _inrunning(bundle, bodies)
         with _served_by_mlflow() as other:
             figures |= _beside(port, other, bodies)
     figures |= _environment()
@@ -140,7 +138,7 @@ def _over_http(port: int, bodies: Sequence[bytes]) -> Figures:
     }
 
 
-def _in_process(bundle: Path, bodies: Sequence[bytes]) -> Figures:
+def _inrunning(bundle: Path, bodies: Sequence[bytes]) -> Figures:
     """`model-service bench` measures itself, in a process of its own."""
     file = WORK / "requests.jsonl"
     file.write_bytes(b"\n".join(bodies[:100]) + b"\n")
@@ -203,7 +201,7 @@ def _starts(bundle: Path) -> Figures:
         started = time.perf_counter()
         with _served(bundle) as (_, process):
             seconds.append(time.perf_counter() - started)
-            memory.append(_rss_mb(process.pid))
+            memory.append(rss_mb(process.pid))
     return {"seconds until ready": (seconds, "s"), "memory when ready": (memory, "MB")}
 
 
@@ -218,16 +216,16 @@ def _environment() -> Figures:
 
 @contextmanager
 def _served(bundle: Path) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
-    port = _free_port()
+    port = free_port()
     settings = _environ(MODEL_SERVICE_BUNDLE=str(bundle), MODEL_SERVICE_PORT=str(port))
-    with _process([SERVICE / ".venv/bin/model-service", "serve"], settings, WORK / "service.log") as process:
-        _wait(port, "/health/ready", process)
+    with running([SERVICE / ".venv/bin/model-service", "serve"], settings, WORK / "service.log") as process:
+        wait_for(port, "/health/ready", process)
         yield port, process
 
 
 @contextmanager
 def _served_by_mlflow() -> Iterator[int]:
-    port = _free_port()
+    port = free_port()
     command = [
         *(
             PIPELINE / ".venv/bin/mlflow",
@@ -239,86 +237,9 @@ def _served_by_mlflow() -> Iterator[int]:
         *("--env-manager", "local", "--workers", "1", "--host", "127.0.0.1", "--port", str(port)),
     ]
     path = f"{PIPELINE / '.venv/bin'}:{os.environ['PATH']}"
-    with _process(command, _environ(PATH=path), WORK / "mlflow.log") as process:
-        _wait(port, "/ping", process)
+    with running(command, _environ(PATH=path), WORK / "mlflow.log") as process:
+        wait_for(port, "/ping", process)
         yield port
-
-
-@contextmanager
-def _process(
-    command: Sequence[Any], environ: dict[str, str], log: Path
-) -> Iterator["subprocess.Popen[bytes]"]:
-    with (
-        log.open("ab") as output,
-        subprocess.Popen(
-            command, env=environ, stdout=output, stderr=output, start_new_session=True
-        ) as process,
-    ):
-        try:
-            yield process
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-
-
-def _wait(port: int, path: str, process: "subprocess.Popen[bytes]", seconds: float = 240.0) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            with Client(port) as client:
-                client.milliseconds("GET", path, b"")
-                return
-        except OSError:
-            time.sleep(0.02)
-    raise RuntimeError(f"nothing answers {path} on port {port}; see the logs in {WORK}")
-
-
-class Client:
-    """HTTP/1.1 on a kept connection, as lean as can be: what is measured is the server."""
-
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def __enter__(self) -> "Client":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
-
-    def post(self, path: str, body: bytes) -> Any:
-        """The answer, parsed."""
-        return json.loads(self._exchange("POST", path, body))
-
-    def milliseconds(self, method: str, path: str, body: bytes) -> float:
-        """How long the whole answer takes. Raises RuntimeError where it is not 200."""
-        started = time.perf_counter()
-        self._exchange(method, path, body)
-        return (time.perf_counter() - started) * 1000
-
-    def _exchange(self, method: str, path: str, body: bytes) -> bytes:
-        head = f"{method} {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
-        self._socket.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
-        received = self._receive()
-        while b"\r\n\r\n" not in received:
-            received += self._receive()
-        header, _, answer = received.partition(b"\r\n\r\n")
-        length = next(
-            int(line.split(b":")[1])
-            for line in header.split(b"\r\n")
-            if line.lower().startswith(b"content-length:")
-        )
-        while len(answer) < length:
-            answer += self._receive()
-        if b" 200 " not in header.split(b"\r\n")[0]:
-            raise RuntimeError(f"{method} {path}: {header[:40]!r} {answer[:500]!r}")
-        return answer
-
-    def _receive(self) -> bytes:
-        received = self._socket.recv(1 << 18)
-        if not received:
-            raise ConnectionResetError("the server closed the connection")
-        return received
 
 
 def _with_older_bundle(body: bytes) -> bytes:
@@ -330,16 +251,3 @@ def _with_older_bundle(body: bytes) -> bytes:
 
 def _json(document: object) -> bytes:
     return json.dumps(document, separators=(",", ":")).encode()
-
-
-def _rss_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(kilobytes) / 1000
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port

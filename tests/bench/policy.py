@@ -58,7 +58,8 @@ def measure() -> Figures:
     bench.tell("QUICK run: too small to judge by" if size is QUICK else "full size")
     plants = [Plant(seed, 0) for seed in size.seeds]
     sets = [Plant(size.seeds[0], number) for number in range(1, size.parameter_sets + 1)]
-    bundles = bench.train(plants, size.past_heats) | bench.train(sets, size.set_past_heats)
+    past = dict.fromkeys(plants, size.past_heats) | dict.fromkeys(sets, size.set_past_heats)
+    bundles = bench.train(past)
     done = bench.play(_loops(size, plants, sets, bundles))
     return {
         **_money(size, done, plants),

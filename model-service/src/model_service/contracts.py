@@ -307,6 +307,7 @@ class Recommendation(Shape, frozen=True, kw_only=True, gc=False):
     model: ModelIdentity
     temperature: Temperature | None = None
     continuous_cost: Money | None = None
+    changes: list[Remark] = field(default_factory=list)
 
 
 class Prediction(Shape, frozen=True, kw_only=True, gc=False):

@@ -8,6 +8,7 @@ import numpy as np
 from model_service.abstention import Verdict, judge
 from model_service.allowed import allowed_offers
 from model_service.chances import task_of
+from model_service.changes import changes_since
 from model_service.contracts import (
     Additive,
     HandbookAnswer,
@@ -84,6 +85,7 @@ def recommend(bundle: Bundle, request: RecommendationRequest) -> Recommendation:
             *not_allowed,
         ],
         abstention_reasons=[],
+        changes=changes_since(heat, request.additives, request.recent_heats),
         model=bundle.identity,
     )
 

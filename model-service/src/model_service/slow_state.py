@@ -16,6 +16,7 @@ from model_service.parameters import SlowState, StationModel
 from model_service.state import believed_mass_t
 
 MOST_KG_PER_T = 300.0  # more additives than that are a typing error, or another steel
+_MOST_PCT = 100.0
 _MOST_LOT = 0.3  # share of its certificate by which a lot is believed to be off, at most
 _REMEMBERED = 1024  # heats
 MAIN_PCT = 1.0  # a lot is only judged by elements of which it holds so much, wt %
@@ -150,10 +151,14 @@ def _predicted_again(bundle: Bundle, recent: RecentHeat) -> dict[str, float]:
 
 
 def _residuals(after: Chemistry, base: dict[str, float], elements: Sequence[str]) -> list[float]:
-    """Return result - base of each element, nan where one is missing or the result is below detection."""
+    """Return result - base of each element; nan where one is missing, the result is below detection, or a
+    base prediction from outside cannot be."""
     return [
         math.nan
-        if (result := after.get(e)) is None or isinstance(result, Below) or (predicted := base.get(e)) is None
+        if (result := after.get(e)) is None
+        or isinstance(result, Below)
+        or (predicted := base.get(e)) is None
+        or not abs(predicted) <= _MOST_PCT
         else result - predicted
         for e in elements
     ]

@@ -144,6 +144,8 @@ def _grades(found: Evaluation, station: str) -> str:
 def _policy(policy: Policy) -> str:
     rows = []
     for row in policy:
+        if ": frontier, " in row["what"]:
+            continue  # points of the plot
         spread = row["spread"]
         between = "" if not spread or spread[0] == spread[1] else f"{spread[0]:.4g} to {spread[1]:.4g}"
         measured = "nothing" if row["measured"] is None else f"{row['measured']:.4g}"
