@@ -63,7 +63,6 @@ def fill(database: Path, heats: int) -> None:
         for table in OTHER:
             connection.execute(_copy(connection, table), (first, end, template))
         connection.execute("COMMIT")
-    connection.execute("ANALYZE")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
 

@@ -38,6 +38,7 @@ def test_buttons_are_there_for_who_may_use_them(
     of_grade = stranger.get(re.findall(r'"(/grades/one\?name=[^"]+)"', grades)[0]).text
 
     assert ('class="go"' in of_heat) == confirms
+    assert ("waits for you" if confirms else "waits for the steelmaker") in of_heat
     assert ("<fieldset disabled>" not in of_grade) == edits
     assert ("New grade" in grades) == edits
 

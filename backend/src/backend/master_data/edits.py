@@ -115,15 +115,6 @@ def grade_versions(session: Session, plant_id: str) -> dict[str, list[dict[str, 
     return found
 
 
-def additives(session: Session, plant_id: str) -> list[dict[str, Any]]:
-    """Every additive as of now, in stock or not, in the technologist's order."""
-    return [
-        document
-        for name in kept.names(session, plant_id)
-        if (document := kept.additive(session, plant_id, name, now())) is not None
-    ]
-
-
 def changes(
     session: Session, plant_id: str, kind: str, name: str | None, limit: int
 ) -> Sequence[MasterDataChange]:

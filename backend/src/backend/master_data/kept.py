@@ -81,6 +81,11 @@ def offers(session: Session, plant_id: str, grade: str, at: datetime) -> list[di
     ]
 
 
+def additives(session: Session, plant_id: str, at: datetime) -> list[dict[str, Any]]:
+    """Every additive as it was then, in stock or not, in the technologist's order."""
+    return _documents(session, plant_id, of(session, plant_id), at)
+
+
 def additive(session: Session, plant_id: str, name: str, at: datetime) -> dict[str, Any] | None:
     """One additive, whether it can be added today or not; None where it is not known."""
     documents = _documents(session, plant_id, of(session, plant_id), at)

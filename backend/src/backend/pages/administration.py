@@ -16,7 +16,7 @@ from backend.clock import instant_text, now
 from backend.database import reading, writing
 from backend.dependencies import EngineDep, ReadingDep, SettingsDep
 from backend.errors import BackendError, Detail, InvalidError, UnknownError, validate
-from backend.master_data import edits
+from backend.master_data import edits, kept
 from backend.master_data.schemas import GradeEntry
 from backend.pages.forms import form_of, number_of, numbers_by_element
 from backend.pages.rendering import page
@@ -34,13 +34,13 @@ FormDep = Annotated[FormData, Depends(form_of)]
 @router.get("/grades")
 def grades(request: Request, session: ReadingDep, settings: SettingsDep) -> Response:
     at = instant_text(now())
-    kept = {
+    valid = {
         grade: next((version for version in versions if version["valid_from"] <= at), versions[-1])
         for grade, versions in edits.grade_versions(session, settings.plant_id).items()
     }
-    elements = sorted({element for version in kept.values() for element in version["windows"]}, key=usual)
+    elements = sorted({element for version in valid.values() for element in version["windows"]}, key=usual)
     changes = edits.changes(session, settings.plant_id, edits.GRADE, None, CHANGES_SHOWN)
-    return page(request, "grades.html", {"grades": kept, "elements": elements, "changes": _told(changes)})
+    return page(request, "grades.html", {"grades": valid, "elements": elements, "changes": _told(changes)})
 
 
 @router.get("/grades/one")
@@ -64,8 +64,8 @@ def save_grade(request: Request, engine: EngineDep, settings: SettingsDep, form:
 @router.get("/additives")
 def additives(request: Request, session: ReadingDep, settings: SettingsDep) -> Response:
     changes = edits.changes(session, settings.plant_id, edits.ADDITIVE, None, CHANGES_SHOWN)
-    kept = edits.additives(session, settings.plant_id)
-    return page(request, "additives.html", {"additives": kept, "changes": _told(changes)})
+    found = kept.additives(session, settings.plant_id, now())
+    return page(request, "additives.html", {"additives": found, "changes": _told(changes)})
 
 
 @router.get("/additives/one")
@@ -99,7 +99,7 @@ def _grade_page(
 ) -> Response:
     with reading(engine) as session:
         versions = edits.grade_versions(session, plant_id).get(name, [])
-        offered = edits.additives(session, plant_id)
+        offered = kept.additives(session, plant_id, now())
         changes = _told(edits.changes(session, plant_id, edits.GRADE, name, CHANGES_SHOWN)) if name else []
     if name and not versions and form is None:
         raise UnknownError(where="name", what=f"grade {name} is not kept here", allowed="a grade of /grades")
@@ -139,30 +139,30 @@ def _additive_page(
     status: int = HTTPStatus.OK,
 ) -> Response:
     with reading(engine) as session:
-        all_kept = {additive["additive"]: additive for additive in edits.additives(session, plant_id)}
+        known = {additive["additive"]: additive for additive in kept.additives(session, plant_id, now())}
         changes = _told(edits.changes(session, plant_id, edits.ADDITIVE, name, CHANGES_SHOWN)) if name else []
-    kept = all_kept.get(name)
-    if name and kept is None and form is None:
+    as_is = known.get(name)
+    if name and as_is is None and form is None:
         raise UnknownError(
             where="name", what=f"additive {name} is not kept here", allowed="one of /additives"
         )
-    currencies = [additive["price_per_t"]["currency"] for additive in all_kept.values()]
+    currencies = [additive["price_per_t"]["currency"] for additive in known.values()]
     values: Mapping[str, Any]
     if form is None:
-        price = kept["price_per_t"]["amount"] if kept else None
-        values = {**(kept or {"increment_kg": 1, "min_kg": 0, "metallic_yield": 1}), "price": price}
-        assay = (kept or {}).get("assay", {})
+        price = as_is["price_per_t"]["amount"] if as_is else None
+        values = {**(as_is or {"increment_kg": 1, "min_kg": 0, "metallic_yield": 1}), "price": price}
+        assay = (as_is or {}).get("assay", {})
         rows = [(element, assay[element]) for element in sorted(assay, key=usual)]
     else:
         values = form
         rows = [row for row in zip(form.getlist("element"), form.getlist("pct"), strict=False) if any(row)]
     context = {
         "name": name,
-        "new": kept is None,
+        "new": as_is is None,
         "values": values,
         "currency": currencies[0] if currencies else "EUR",
         "one_currency": bool(currencies),
-        "priced_since": kept["price_per_t"]["valid_from"] if kept else None,
+        "priced_since": as_is["price_per_t"]["valid_from"] if as_is else None,
         "rows": [*rows, *([("", "")] * BLANK_ROWS)],
         "form": form or {},
         "problems": problems,

@@ -32,7 +32,7 @@ HEATS_ON_A_PAGE = 50
 MOST_EXPORTED = 10_000
 AT_ONCE = 500
 # Of the heats whose number begins so, the highest numbers are looked at.
-MOST_NAMED = 10_000
+MOST_NAMED = 2_000
 STATES = get_args(State)
 STATIONS = ("tapping", "ladle_furnace")
 Word = Annotated[str, Query(max_length=64)]
@@ -109,6 +109,7 @@ def history(
         "first_page": before is None,
         "export": urlencode(asked),
         "most": MOST_EXPORTED,
+        "most_named": MOST_NAMED,
         "states": STATES,
         "stations": STATIONS,
         "grades": session.exec(

@@ -39,9 +39,16 @@ def page(
         "person": getattr(request.state, "person", None),
         "may_edit": KEEP in may,
         "may_decide": DECIDE in may,
+        "state_words": partial(_state_words, language, DECIDE in may),
         "here": request.url.path,
     }
     return templates.TemplateResponse(request, template, given | dict(context), status_code=status)
+
+
+def _state_words(language: str, may_decide: bool, state: str) -> str:
+    """Who only looks is not told that a heat waits for him."""
+    name = "recommended_other" if state == "recommended" and not may_decide else state
+    return text(language, f"state.{name}")
 
 
 def error_page(request: Request, title: str, details: Sequence[Detail], status: int) -> Response:

@@ -7,7 +7,7 @@ import hashlib
 from datetime import datetime
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlmodel import Session
 
 from backend.clock import now
@@ -19,7 +19,8 @@ from backend.recommendations.tables import Recommendation
 from backend.tasks import service as tasks
 from backend.tasks.tables import RECOMMENDATION
 
-# What waits longer than the newest so many is not waited for any more.
+# What waits is among the newest heats; so a table of a million is not looked through.
+NEWEST = 5_000
 MOST_WAITING = 200
 HEATS, RECOMMENDATIONS = table_of(HeatRecord), table_of(Recommendation)
 
@@ -35,6 +36,7 @@ def stale(session: Session, plant_id: str) -> list[int]:
     query = (
         select(*columns, RECOMMENDATIONS.c.heat_revision)
         .join(RECOMMENDATIONS, RECOMMENDATIONS.c.recommendation_id == HEATS.c.recommendation_id)
+        .where(HEATS.c.id > select(func.max(HEATS.c.id) - NEWEST).scalar_subquery())
         .where(HEATS.c.plant_id == plant_id, HEATS.c.state == RECOMMENDED)
         .order_by(HEATS.c.id.desc())
         .limit(MOST_WAITING)
