@@ -219,6 +219,10 @@ class Heat(Shape):
     oxygen_ppm: float | None = None
     slag: Slag | None = None
     features: dict[Slug, float | None] = {}
+    carbon_equivalent_max: Annotated[float, Field(ge=0, le=100)] | None = None
+    temperature_after_min_c: float | None = None
+    forbidden_additives: list[Code] = []
+    price_of_a_miss: Money | None = None
 
 
 class HandbookStep(Shape):

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from plant_simulator import cli
-from plant_simulator.catalogue import LADLE_FURNACE, STATIONS, TAPPING, Catalogue
+from plant_simulator.catalogue import LADLE_FURNACE, MISS_PRICE, STATIONS, TAPPING, Catalogue
 from plant_simulator.elements import INDEX
 from plant_simulator.errors import BadSettingError
 from plant_simulator.parameters import Parameters
 from plant_simulator.policies import belief, frontier, reference, scenes, sweep
 from plant_simulator.policies.cases import Cases, do, most_kg, part_of, score, treat, windows_of
-from plant_simulator.policies.frontier import MISS_PRICE, Standing
+from plant_simulator.policies.frontier import Standing
 from plant_simulator.policies.optimum import Affine, Ladder, Solver, by_confidence, by_price_of_a_miss
 from plant_simulator.tables import stack
 

@@ -20,6 +20,9 @@ STATIONS = (TAPPING, LADLE_FURNACE)
 DEOXIDATIONS = ("SiMn", "Al")
 """How a heat is killed at tapping; `is_al_killed` is the position."""
 
+MISS_PRICE = 6000.0
+"""Money per heat outside a window: 50 a tonne [M], what a downgraded or remelted heat loses."""
+
 Windows = Mapping[str, Mapping[str, float]]
 """Element to {min, aim, max}, wt %; a missing bound is no limit."""
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from plant_simulator.catalogue import Additive, Catalogue
+from plant_simulator.catalogue import MISS_PRICE, Additive, Catalogue
 from plant_simulator.elements import ELEMENTS, Booleans, Floats
 from plant_simulator.instruments import ObservedHeats, ObservedResults
 from plant_simulator.lots import lot_name
@@ -80,7 +80,14 @@ def heat(
     }
     if not math.isnan(seen.oxygen_ppm[0]):
         document["oxygen_ppm"] = float(seen.oxygen_ppm[0])
+    if forbidden := plant.grades[grade].forbidden_additives:
+        document["forbidden_additives"] = list(forbidden)
     return document
+
+
+def price_of_a_miss(plant: Catalogue, amount: float = MISS_PRICE) -> Document:
+    """What a heat outside its windows costs, as a part of X."""
+    return {"price_of_a_miss": {"amount": amount, "currency": plant.currency}}
 
 
 def windows(plant: Catalogue, seen: ObservedHeats, treatment: Document, grade: int) -> Document:

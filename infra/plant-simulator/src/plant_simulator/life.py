@@ -160,6 +160,7 @@ async def live(run: Run, tapping: Treatment, is_left_to_person: bool) -> None:
 async def _tell_heat(run: Run, treatment: Treatment, grade: int) -> None:
     heat_no = f"H{int(treatment.seen.heat_no[0]):07d}"
     x = events.heat(run.plant, treatment.seen, treatment.key, heat_no, grade, _now())
+    x |= events.price_of_a_miss(run.plant)
     await run.tell(events.REGISTERED, events.key(treatment.key), x)
 
 

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 
 from plant_simulator import handbook, options, scenarios, steelmaker
 from plant_simulator.bulk import Block, View, simulate
-from plant_simulator.catalogue import STATIONS, TAPPING, Catalogue
+from plant_simulator.catalogue import MISS_PRICE, STATIONS, TAPPING, Catalogue
 from plant_simulator.elements import AL, ELEMENTS, Booleans, Floats
 from plant_simulator.instruments import ObservedHeats
 from plant_simulator.line import Heats
@@ -377,7 +377,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         command,
         "--miss-price",
         type=float,
-        default=frontier.MISS_PRICE,
+        default=MISS_PRICE,
         help="per miss (default: %(default)s)",
     )
     command.add_argument(

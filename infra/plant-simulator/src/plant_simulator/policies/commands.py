@@ -91,7 +91,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         command,
         "--miss-price",
         type=options.amount,
-        default=frontier.MISS_PRICE,
+        default=catalogue.MISS_PRICE,
         help="per miss (default: %(default)s)",
     )
     options.scenario(command)
@@ -121,7 +121,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         command,
         "--miss-price",
         type=options.amount,
-        default=frontier.MISS_PRICE,
+        default=catalogue.MISS_PRICE,
         help="per miss (default: %(default)s)",
     )
     options.option(command, "--output", type=Path, required=True, help="Markdown file")

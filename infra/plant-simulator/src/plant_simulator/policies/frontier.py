@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from plant_simulator.catalogue import Catalogue
+from plant_simulator.catalogue import MISS_PRICE, Catalogue
 from plant_simulator.elements import Floats, Integers
 from plant_simulator.errors import BadSettingError
 from plant_simulator.parameters import Parameters
@@ -15,9 +15,6 @@ from plant_simulator.policies import belief, cases, reference
 from plant_simulator.policies.cases import Cases
 from plant_simulator.policies.optimum import by_confidence, by_price_of_a_miss
 from plant_simulator.policies.reference import Policy
-
-MISS_PRICE = 6000.0
-"""Money per heat outside a window: 50 a tonne [M], what a downgraded or remelted heat loses."""
 
 AIMS = tuple(np.round(np.arange(0.10, 0.71, 0.05), 2).tolist())
 CONFIDENCES = (0.80, 0.90, 0.95, 0.98, 0.99, 0.995, 0.999)

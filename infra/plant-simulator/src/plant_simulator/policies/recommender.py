@@ -134,8 +134,7 @@ class Desk:
     ) -> None:
         self._plant, self._recommender, self._station = plant, recommender, station
         self._confidence = "" if confidence is None else f',"confidence":{confidence:g}'
-        self._miss = {"price_of_a_miss": {"amount": miss_price, "currency": plant.currency}}
-        self._miss = {} if confidence is not None else self._miss
+        self._miss = {} if confidence is not None else events.price_of_a_miss(plant, miss_price)
         self._done: list[list[tuple[float, str]]] = [[] for _ in range(lines)]
         self._offers: dict[tuple[int, int, int, float], str] = {}
         self._asked: _Asked | None = None

@@ -9,7 +9,7 @@ import yaml
 
 from plant_simulator import parameters as plant_parameters
 from plant_simulator.bulk import Block, simulate
-from plant_simulator.catalogue import STATIONS, Catalogue
+from plant_simulator.catalogue import MISS_PRICE, STATIONS, Catalogue
 from plant_simulator.parameters import Parameters
 from plant_simulator.policies import frontier, reference, scenes
 from plant_simulator.policies.frontier import Standing
@@ -59,7 +59,7 @@ def standings_at(
     plant: Catalogue, figures: Parameters, seed: int, station: str, heats: int
 ) -> list[Standing]:
     """All reference policies on the same heats, the all-knowing one first."""
-    price = frontier.MISS_PRICE
+    price = MISS_PRICE
     policies = {name: frontier.named(name, None, None, price) for name in frontier.NAMES}
     policies |= {
         f"handbook at {aim:g}": frontier.named(reference.HANDBOOK, aim, None, price) for aim in frontier.AIMS
@@ -271,7 +271,7 @@ def _policies(found: Mapping[str, Sequence[Standing]], currency: str) -> str:
 ## Policies
 
 Every policy on the very same heats (common random numbers); at the ladle furnace heats come as the
-steelmaker tapped them. A miss costs {frontier.MISS_PRICE:,.0f} {currency} [M]. Regret is to the all-knowing
+steelmaker tapped them. A miss costs {MISS_PRICE:,.0f} {currency} [M]. Regret is to the all-knowing
 optimum, heat by heat, with its standard error. The all-knowing one puts heats on the edge of their windows,
 where the noise of a sample says out as often as in. The informed optimum takes as much margin as misses are
 worth, or a fixed confidence for each side of a window. The ceiling knows all of a heat's truth, recovery too,
