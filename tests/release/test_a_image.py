@@ -128,18 +128,9 @@ def test_image_that_runs_as_root_is_refused(place: Place, image: str) -> None:
 
 def test_image_that_holds_another_bundle_is_refused(place: Place, image: str, tmp_path: Path) -> None:
     """Labels may lie; what it serves does not."""
-    other = tmp_path / "other"
-    service = "from model_service.cli import main; main()"
-    python = str(place.clone / "ml-pipeline" / ".venv" / "bin" / "python")
-    subprocess.run(
-        [python, "-c", service, "priors", "--output", str(other)],
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(place.clone / "model-service" / "src")},
-        capture_output=True,
-    )
-    (tmp_path / "Dockerfile").write_text(
-        f"FROM {image}\nCOPY --chown=0:0 other /opt/other\nENV MODEL_SERVICE_BUNDLE=/opt/other\n"
-    )
+    place.call("ml-pipeline/.venv/bin/python", "-c", COLD_START, str(tmp_path / "other"))
+    exchange = f"FROM {image}\nCOPY other /opt/other\nENV MODEL_SERVICE_BUNDLE=/opt/other\n"
+    (tmp_path / "Dockerfile").write_text(exchange)
     exchanged = f"{NAME}:exchanged"
     built = docker("build", "--tag", exchanged, str(tmp_path))
     assert built.returncode == 0, built.stderr
