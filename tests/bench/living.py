@@ -116,6 +116,7 @@ class Plant:
         grade = self.random.choice(self.grades)
         x = heats.heat(self.random, self.plant_id, grade["grade"], grade["windows"], datetime.now(UTC))
         treatment = x["treatment"]
+        treatment["heat_uid"] = str(uuid.uuid4())  # the same seed is used more than once
         url = "/api/v1/treatments/" + subject(treatment)
         marks = [time.perf_counter()]
         advice = self.expect("product.recommendation.made.v1", treatment)

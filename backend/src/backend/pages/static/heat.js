@@ -96,6 +96,8 @@ function show() {
   showSummary(judged);
   showMoney(cost);
   showTemperature();
+  // Without a recommendation nothing is confirmed by a slip of the finger.
+  document.querySelector(".confirm .go").disabled = !data.recommended && bins.every((bin) => typed(bin) === 0);
   const fieldset = document.getElementById("why-different");
   fieldset.hidden = different.length === 0;
   document.getElementById("different").textContent = different.join(", ");
