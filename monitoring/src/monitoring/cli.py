@@ -1,14 +1,16 @@
-"""`monitoring collect` and `monitoring serve`."""
+"""`monitoring collect`, `serve`, `backfill`, `replay`."""
 
 import argparse
 import asyncio
 import logging
 import signal
 import sys
+from pathlib import Path
 
 import uvicorn
 from pydantic import ValidationError
 
+from monitoring.collection.backfill import Taken, backfill, replay
 from monitoring.collection.collector import collect
 from monitoring.dashboard.app import create_app
 from monitoring.errors import MonitoringError
@@ -21,14 +23,27 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("collect", help="collect completed heats from the bus into the lake, until stopped")
     commands.add_parser("serve", help="serve the dashboard, JSON and metrics")
-    command = parser.parse_args(arguments).command
+    filling = commands.add_parser(
+        "backfill", help="take a file of completed heats (JSON lines) into the lake"
+    )
+    filling.add_argument("file", type=Path)
+    commands.add_parser(
+        "replay", help="read again what was kept aside; what is valid by now goes into the lake"
+    )
+    options = parser.parse_args(arguments)
+    command = options.command
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         settings = Settings()
-        if command == "collect":
-            asyncio.run(_collect(settings))
-        else:
-            _serve(settings)
+        match command:
+            case "collect":
+                asyncio.run(_collect(settings))
+            case "serve":
+                _serve(settings)
+            case "backfill":
+                _tell(backfill(settings.lake, options.file))
+            case "replay":
+                _tell(replay(settings.lake))
     except ValidationError as error:
         for problem in error.errors():
             print(f"MONITORING_{str(problem['loc'][0]).upper()}: {problem['msg']}", file=sys.stderr)
@@ -37,6 +52,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"monitoring {command}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _tell(taken: Taken) -> None:
+    print(f"{taken.new} new, {taken.known} known already, {taken.refused} refused")
 
 
 async def _collect(settings: Settings) -> None:

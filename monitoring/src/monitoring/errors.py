@@ -34,6 +34,12 @@ class UnreadableLakeError(MonitoringError):
     title = "Lake cannot be read"
 
 
+class UnreadableFileError(MonitoringError):
+    """A file that was named to be read is not there or cannot be read."""
+
+    title = "File cannot be read"
+
+
 class PositionMovedError(MonitoringError):
     """Somebody else has committed a position of the same stream: read it again and go on from there."""
 
