@@ -1,4 +1,4 @@
-"""`monitoring collect`, `serve`, `backfill`, `replay`."""
+"""`monitoring collect`, `serve`, `backfill`, `replay`, `reference`, `diagnose`."""
 
 import argparse
 import asyncio
@@ -13,6 +13,9 @@ from pydantic import ValidationError
 from monitoring.collection.backfill import Taken, backfill, replay
 from monitoring.collection.collector import collect
 from monitoring.dashboard.app import create_app
+from monitoring.diagnosis import reference
+from monitoring.diagnosis.building import build
+from monitoring.diagnosis.telling import as_json, lake_rows
 from monitoring.errors import MonitoringError
 from monitoring.settings import Settings
 
@@ -30,6 +33,15 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser(
         "replay", help="read again what was kept aside; what is valid by now goes into the lake"
     )
+    making = commands.add_parser(
+        "reference", help="make a model's reference from the heats in the lake: those that it was trained on"
+    )
+    making.add_argument("--output", type=Path, required=True, metavar="FILE")
+    making.add_argument("--bundle-hash", help="whose base predictions the heats carry")
+    telling = commands.add_parser(
+        "diagnose", help="what changed: model, people, material or instruments; JSON"
+    )
+    telling.add_argument("--reference", type=Path, required=True, metavar="FILE")
     options = parser.parse_args(arguments)
     command = options.command
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -44,6 +56,12 @@ def main(arguments: list[str] | None = None) -> int:
                 _tell(backfill(settings.lake, options.file))
             case "replay":
                 _tell(replay(settings.lake))
+            case "reference":
+                rows = lake_rows(settings.lake, settings.plant_id)
+                reference.write(build(rows, options.bundle_hash), options.output)
+            case "diagnose":
+                rows = lake_rows(settings.lake, settings.plant_id)
+                print(as_json(rows, reference.read(options.reference)))
     except ValidationError as error:
         for problem in error.errors():
             print(f"MONITORING_{str(problem['loc'][0]).upper()}: {problem['msg']}", file=sys.stderr)
