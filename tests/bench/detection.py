@@ -3,7 +3,7 @@ healthy plant.
 
 All in processes of their own, as a plant would run them: the simulator's `bulk` plays the heats, a model
 trained by the pipeline on the plant's past predicts, `monitoring backfill` takes the heats in, `monitoring
-diagnose` reads them. The reference comes from the past that the model was trained on.
+diagnose` reads them. The reference comes from the past, of which the model was trained on one line.
 
 Replays are lines of the simulator: each has scrap, lots and chance of its own. A heat counts as affected
 by a lot where the lot was tipped. Besides the bars it prints the confusion matrix: which causes were named
@@ -27,9 +27,10 @@ WORK = ROOT / "build" / "bench" / "detection-work"
 COMPONENTS = ("infra/plant-simulator", "model-service", "ml-pipeline", "monitoring")
 STATIONS = ("tapping", "ladle_furnace")
 PLANT_SEED, PAST_HEATS = 7, 4000
-HEALTHY_LINES, HEALTHY_HEATS = int(os.environ.get("DETECTION_HEALTHY_LINES", "8")), 1500
+REFERENCE_LINES = 8  # whose crews and scrap the replays' are like
+HEALTHY_LINES, HEALTHY_HEATS = int(os.environ.get("DETECTION_HEALTHY_LINES", "4")), 1500
 LOT_LINES, LOT_HEATS, LOT_BEGIN = int(os.environ.get("DETECTION_LOT_LINES", "200")), 100, 60
-LINES, HEATS, BEGIN = int(os.environ.get("DETECTION_LINES", "8")), 400, 150
+LINES, HEATS, BEGIN = int(os.environ.get("DETECTION_LINES", "6")), 400, 150
 BAD_LOT = "SiMn SiMn-9001"
 WITHIN_AFFECTED_HEATS = 15
 TRUE_FROM = 0.025  # a lot that really is so far off its certificate is no false alarm
@@ -70,7 +71,7 @@ def measure() -> Measured:
     bundle = trained()
     with serving(bundle) as url:
         service = ModelService(url)
-        past = played("past", PLANT_SEED, 1, PAST_HEATS)
+        past = played("past", PLANT_SEED, REFERENCE_LINES, PAST_HEATS // REFERENCE_LINES)
         collected(past, service)
         reference = WORK / "reference.json"
         monitoring(past, "reference", "--output", str(reference))

@@ -42,11 +42,16 @@ class ModelService:
         self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port)
 
     def ask(self, path: str, request: Document) -> Document:
-        self._connection.request(
-            "POST", path, json.dumps(request), headers={"content-type": "application/json"}
-        )
-        answer: Document = json.loads(self._connection.getresponse().read())
-        return answer
+        body, headers = json.dumps(request), {"content-type": "application/json"}
+        try:
+            self._connection.request("POST", path, body, headers)
+            answer = self._connection.getresponse().read()
+        except (ConnectionError, http.client.HTTPException):  # it was quiet for long: the service hung up
+            self._connection.close()
+            self._connection.request("POST", path, body, headers)
+            answer = self._connection.getresponse().read()
+        found: Document = json.loads(answer)
+        return found
 
 
 def completed_heats(

@@ -8,6 +8,7 @@ import polars as pl
 
 from monitoring.diagnosis.diagnose import diagnose
 from monitoring.diagnosis.facts import facts
+from monitoring.diagnosis.findings import Finding
 from monitoring.diagnosis.reference import Reference
 from monitoring.lake.tables import find_table, no_rows, scan
 from monitoring.measures.treatments import of_the_bus
@@ -26,10 +27,15 @@ def as_json(rows: pl.LazyFrame, reference: Reference) -> str:
     return msgspec.json.encode({"plants": plants}).decode()
 
 
+def as_dict(finding: Finding) -> dict[str, Any]:
+    """Return a finding with names instead of places."""
+    return finding._asdict() | {"named": [naming._asdict() for naming in finding.named]}
+
+
 def _plant(rows: pl.LazyFrame, reference: Reference) -> dict[str, Any]:
     found = diagnose(rows, reference)
     return {
         "treatments": found.surprises.heats.height,
-        "findings": [one._asdict() for one in found.findings],
+        "findings": [as_dict(one) for one in found.findings],
         "facts": [one._asdict() for one in facts(rows, reference)],
     }
