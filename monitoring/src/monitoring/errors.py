@@ -27,6 +27,13 @@ class UnknownTreatmentError(MonitoringError):
     title = "No such treatment"
 
 
+class UnknownAlarmError(MonitoringError):
+    """No alarm has this id."""
+
+    status = 404
+    title = "No such alarm"
+
+
 class UnreadableLakeError(MonitoringError):
     """The lake is there but cannot be read, or holds a table of another schema."""
 

@@ -14,3 +14,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8002, ge=1, le=65535)
     plant_id: str | None = None
+    references: Path = Path("build/references")
+    state: Path = Path("build/monitoring.sqlite")
+    price_per_miss_per_t: float = Field(default=5.0, ge=0)
+    webhook_url: str | None = None
+    diagnose_every_s: float = Field(default=30.0, gt=0)

@@ -3,13 +3,17 @@ training heats. Inputs wander by themselves (scrap, wear), so a window is only f
 training heats was nearly as far.
 """
 
+from typing import NamedTuple
+
 import polars as pl
 
 from monitoring.diagnosis.budget import LOOK_EVERY, limit, looks_of_windows
+from monitoring.diagnosis.inputs import inputs_of
 from monitoring.diagnosis.looks import SCHEMA, beyond
-from monitoring.diagnosis.reference import CLIPPED_AT, WINDOWS, Input, Station
+from monitoring.diagnosis.reference import CLIPPED_AT, WINDOWS, Input, Reference, Station
 
 BEYOND_FURTHEST = 1.25  # times the furthest that a window of the training heats was
+NEWEST = 200  # treatments of a station, in the table
 FIRST_STATION = "tapping"
 SCRAP = ("Cu", "Cr", "Ni", "Mo", "Sn")  # what comes with the scrap and stays in the steel
 LEAST_SD_OF_SHARE = 0.05  # of a share of missing readings: what hardly ever happens is no law of nature
@@ -49,6 +53,38 @@ def drift(inputs: pl.DataFrame, station: str, reference: Station) -> pl.DataFram
                 )
                 found.append(beyond(looks, "input"))
     return pl.concat(found)
+
+
+class Drifted(NamedTuple):
+    """An input of the newest heats beside the training heats: `effect` is the difference of their middles,
+    within grades, in standard deviations of one heat; shares of missing readings beside it. `is_far`:
+    further than any window of the training heats by itself.
+    """
+
+    station: str
+    reading: str
+    heats: int
+    effect: float
+    missing: float
+    missing_before: float
+    is_far: bool
+
+
+def drift_table(rows: pl.LazyFrame, reference: Reference) -> list[Drifted]:
+    """Return every reading that the reference knows over the newest `NEWEST` treatments of each station,
+    those that moved most first.
+    """
+    found = []
+    for station, of_station in reference.stations.items():
+        inputs = inputs_of(rows.filter(pl.col("station") == station)).tail(NEWEST)
+        for name, of in of_station.inputs.items() if inputs.height else ():
+            reading = standard_reading(inputs, name, of)
+            effect = reading.select(pl.col("value").mean()).item()
+            share = reading.select(pl.col("missing").mean()).item()
+            furthest = max(of.windows.furthest.values(), default=float("inf"))
+            is_far = effect is not None and abs(effect) > BEYOND_FURTHEST * furthest
+            found.append(Drifted(station, name, inputs.height, effect or 0.0, share, of.missing, is_far))
+    return sorted(found, key=lambda one: -abs(one.effect))
 
 
 def raises_alarms(name: str, station: str) -> bool:

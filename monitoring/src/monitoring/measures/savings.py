@@ -13,7 +13,7 @@ from typing import NamedTuple
 import polars as pl
 
 from monitoring.measures.in_window import windows_met
-from monitoring.measures.treatments import ROW, final_chemistry, in_force, unrolled
+from monitoring.measures.treatments import ROW, final_chemistry, in_force, unrolled, with_final_chemistry
 
 LEAST_HEATS = 30  # of a grade, for its slopes and its savings
 TAUGHT_BY, LEAST_SURE = 2000, 0.2  # heats, and how sure (95 %, relative) of a slope they must make
@@ -182,16 +182,8 @@ def _by_the_rule(treatments: pl.LazyFrame) -> pl.LazyFrame:
             .clip(0.0)
             .alias("pct")
         )
-        .group_by(ROW)
-        .agg(pl.struct("element", "pct", "below_pct").alias("chemistry"))
-        .select(
-            ROW,
-            pl.concat_list(
-                pl.struct(pl.lit(True).alias("is_final"), pl.lit(0).alias("sampled_at"), pl.col("chemistry"))
-            ).alias("samples"),
-        )
     )
-    return treatments.drop("samples").join(final, on=ROW)
+    return with_final_chemistry(treatments, final)
 
 
 def _slopes(treatments: pl.LazyFrame, added: pl.LazyFrame) -> pl.LazyFrame:
