@@ -27,11 +27,25 @@ class UnknownTreatmentError(MonitoringError):
     title = "No such treatment"
 
 
+class NothingToReportError(MonitoringError):
+    """No heat is in what a report was asked for."""
+
+    status = 404
+    title = "Nothing to report"
+
+
 class UnknownAlarmError(MonitoringError):
     """No alarm has this id."""
 
     status = 404
     title = "No such alarm"
+
+
+class RefusedFormError(MonitoringError):
+    """A form that was sent cannot be taken."""
+
+    status = 422
+    title = "Form refused"
 
 
 class UnreadableLakeError(MonitoringError):

@@ -105,8 +105,8 @@ class AlarmStore:
         """Somebody has seen to it; again, with another note, is fine. Raises UnknownAlarmError."""
         with self._open() as db:
             done = db.execute(
-                "UPDATE alarms SET acknowledged_at = coalesce(acknowledged_at, ?), acknowledged_by = ?, note = ? "
-                "WHERE alarm_id = ?",
+                "UPDATE alarms SET acknowledged_at = coalesce(acknowledged_at, ?), acknowledged_by = ?, "
+                "note = ? WHERE alarm_id = ?",
                 [_now(), by, note, alarm_id],
             )
             if not done.rowcount:
@@ -114,7 +114,7 @@ class AlarmStore:
 
     def _select(self, rest: str, values: list[object]) -> list[Alarm]:
         with self._open() as db:
-            query = f"SELECT {', '.join(Alarm._fields)} FROM alarms {rest}"  # noqa: S608 (no value in it)
+            query = f"SELECT {', '.join(Alarm._fields)} FROM alarms {rest}"  # noqa: S608
             return [_alarm(row) for row in db.execute(query, values)]
 
     @contextmanager

@@ -89,7 +89,8 @@ def history_plot(blocks: pl.DataFrame, element: str) -> History | None:
             (
                 x(row["seconds"]),
                 y(row["mae_pct"]),
-                f"{row['n']} heats to {row['completed_at']:%Y-%m-%d %H:%M}: mean absolute error {row['mae_pct']:.4f}, "
+                f"{row['n']} heats to {row['completed_at']:%Y-%m-%d %H:%M}: "
+                f"mean absolute error {row['mae_pct']:.4f}, "
                 f"bias {row['bias_pct']:+.4f} wt %, {100 * row['coverage_90']:.0f} % in interval",
             )
             for row in of.iter_rows(named=True)

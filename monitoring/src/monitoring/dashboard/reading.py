@@ -102,6 +102,11 @@ class LakeReader:
             allowed="a treatment that was completed or imported",
         )
 
+    def rows(self) -> pl.LazyFrame:
+        """Return the rows of the bus as they are in the lake now. Raises UnreadableLakeError."""
+        heats = find_table(self._lake, "heats")
+        return of_the_bus(scan(heats) if heats else no_rows("heats"), self._plant_id)
+
     def _read(self, heats: DeltaTable | None) -> Reading:
         if heats is None:
             return self._no_lake()
