@@ -67,7 +67,7 @@ def replay(lake: Path) -> Taken:
     The heats go first: a run that is cut short in between finds them known the next time.
     """
     heats, quarantine = open_table(lake, "heats"), open_table(lake, "quarantine")
-    aside = scan(quarantine).filter(pl.col("origin") == "bus").collect()
+    aside = scan(quarantine, "quarantine").filter(pl.col("origin") == "bus").collect()
     messages = [Message(n, row["row"].encode()) for n, row in enumerate(aside.iter_rows(named=True))]
     stream = "QUARANTINE"
     rows, refused = sort_messages(messages, stream)

@@ -79,7 +79,12 @@ class LakeReader:
         if of != self._of:
             reading = self._read(heats)
             if quarantine:
-                newest = scan(quarantine).drop("row").top_k(NEWEST_QUARANTINED, by="quarantined_at").collect()
+                newest = (
+                    scan(quarantine, "quarantine")
+                    .drop("row")
+                    .top_k(NEWEST_QUARANTINED, by="quarantined_at")
+                    .collect()
+                )
                 reading = reading._replace(
                     quarantined=quarantine.count(), newest_quarantined=newest.rows(named=True)
                 )

@@ -53,7 +53,7 @@ def build(rows: pl.LazyFrame, bundle_hash: str | None = None) -> Reference:
             _aim_windows(here, aims),
             _inputs(rows.filter(pl.col("station") == station)),
         )
-    reference = Reference(bundle_hash, found.heats.height, stations, {})
+    reference = Reference(bundle_hash, found.heats.height, stations, {}, {}, "monitoring-reference/v1")
     reference.lots = _lots(found, reference)
     pairs = by_lot(found, standardised(found, reference)).join(found.heats.select(ROW, "plant_id"), on=ROW)
     reference.wander = _mean_square(

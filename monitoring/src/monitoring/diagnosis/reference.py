@@ -5,16 +5,17 @@ The contract is `contracts/monitoring/reference.v1.schema.json`; `building` make
 """
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
 import polars as pl
-from msgspec import Struct, field
+from msgspec import Meta, Struct
 
 from monitoring.diagnosis.surprises import Surprises
 from monitoring.errors import UnreadableFileError
 from monitoring.measures.treatments import ROW
 
-FORMAT = "monitoring-reference/v1"
+Above0 = Annotated[float, Meta(gt=0)]
 CLIPPED_AT = 4.0  # standard deviations; a false reading is no shift
 WINDOWS = (20, 40, 80)
 
@@ -22,9 +23,9 @@ WINDOWS = (20, 40, 80)
 class ElementError(Struct):
     """Standardised base error (measured minus predicted, over the stated sd) of one element and grade."""
 
-    n: int
+    n: Annotated[int, Meta(ge=1)]
     mean: float
-    sd: float
+    sd: Above0
 
 
 class LotSpread(Struct):
@@ -33,7 +34,7 @@ class LotSpread(Struct):
     """
 
     lots: int
-    sd_rel: float
+    sd_rel: Above0
     heats_per_lot: float
     information: float  # of a whole lot: 1 / (standard error)^2
 
@@ -54,7 +55,7 @@ class Input(Struct):
     missing: float
     middle: float
     by_grade: dict[str, float]
-    sd: float
+    sd: Above0
     windows: Windows
 
 
@@ -81,8 +82,8 @@ class Reference(Struct):
     heats: int
     stations: dict[str, Station]
     lots: dict[str, dict[str, LotSpread]]
-    wander: dict[str, float] = field(default_factory=dict)
-    format: str = field(default=FORMAT)
+    wander: dict[str, float]
+    format: Literal["monitoring-reference/v1"]
 
 
 def errors_frame(of: dict[str, dict[str, ElementError]], mean: str, sd: str) -> pl.DataFrame:
@@ -97,7 +98,8 @@ def read(file: Path) -> Reference:
     try:
         return msgspec.json.decode(file.read_bytes(), type=Reference)
     except (OSError, msgspec.DecodeError) as error:
-        raise UnreadableFileError(str(error), where=str(file), allowed=FORMAT) from error
+        what = "a reference, as contracts/monitoring says"
+        raise UnreadableFileError(str(error), where=str(file), allowed=what) from error
 
 
 def write(reference: Reference, file: Path) -> None:
