@@ -7,15 +7,17 @@ import signal
 import sys
 from pathlib import Path
 
+import polars as pl
 import uvicorn
 from pydantic import ValidationError
 
+from monitoring.base_predictions import with_base_predictions
 from monitoring.collection.backfill import Taken, backfill, replay
 from monitoring.collection.collector import collect
 from monitoring.dashboard.app import create_app
 from monitoring.diagnosis import reference
 from monitoring.diagnosis.building import build
-from monitoring.diagnosis.telling import as_json, lake_rows
+from monitoring.diagnosis.telling import as_json, imported_rows, lake_rows
 from monitoring.errors import MonitoringError
 from monitoring.settings import Settings
 
@@ -34,10 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
         "replay", help="read again what was kept aside; what is valid by now goes into the lake"
     )
     making = commands.add_parser(
-        "reference", help="make a model's reference from the heats in the lake: those that it was trained on"
+        "reference", help="make a model's reference from the heats that it was trained on: those imported"
     )
-    making.add_argument("--output", type=Path, required=True, metavar="FILE")
-    making.add_argument("--bundle-hash", help="whose base predictions the heats carry")
+    making.add_argument("--model-url", metavar="URL", help="a Model Service with that model, to be asked")
+    making.add_argument(
+        "--output", type=Path, metavar="FILE", help="default: beside the lake, where `serve` looks for it"
+    )
     telling = commands.add_parser(
         "diagnose", help="what changed: model, people, material or instruments; JSON"
     )
@@ -57,8 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
             case "replay":
                 _tell(replay(settings.lake))
             case "reference":
-                rows = lake_rows(settings.lake, settings.plant_id)
-                reference.write(build(rows, options.bundle_hash), options.output)
+                print(_reference(settings, options.model_url, options.output))
             case "diagnose":
                 rows = lake_rows(settings.lake, settings.plant_id)
                 print(as_json(rows, reference.read(options.reference)))
@@ -74,6 +77,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _tell(taken: Taken) -> None:
     print(f"{taken.new} new, {taken.known} known already, {taken.refused} refused")
+
+
+def _reference(settings: Settings, model_url: str | None, output: Path | None) -> Path:
+    """Without a Model Service, the heats of the bus are taken with the predictions that they came with."""
+    if model_url is None:
+        rows = lake_rows(settings.lake, settings.plant_id)
+        hashes = rows.select(pl.col("weighed_bundle_hash").drop_nulls().unique()).collect().to_series()
+        bundle_hash = hashes[0] if hashes.len() == 1 else None
+    else:
+        rows, bundle_hash = with_base_predictions(imported_rows(settings.lake, settings.plant_id), model_url)
+    file = output or settings.references_folder / f"{bundle_hash}.json"
+    reference.write(build(rows, bundle_hash), file)
+    return file
 
 
 async def _collect(settings: Settings) -> None:

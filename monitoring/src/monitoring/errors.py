@@ -34,6 +34,12 @@ class NothingToReportError(MonitoringError):
     title = "Nothing to report"
 
 
+class UnreachableModelServiceError(MonitoringError):
+    """The Model Service does not answer."""
+
+    title = "Model Service cannot be reached"
+
+
 class UnknownAlarmError(MonitoringError):
     """No alarm has this id."""
 

@@ -20,6 +20,13 @@ def lake_rows(lake: Path, plant_id: str | None) -> pl.LazyFrame:
     return of_the_bus(scan(heats) if heats else no_rows("heats"), plant_id)
 
 
+def imported_rows(lake: Path, plant_id: str | None) -> pl.LazyFrame:
+    """Return the rows of a lake that were imported: the past that the first model was trained on."""
+    heats = find_table(lake, "heats")
+    rows = (scan(heats) if heats else no_rows("heats")).filter(pl.col("origin") == "import")
+    return rows if plant_id is None else rows.filter(pl.col("plant_id") == plant_id)
+
+
 def as_json(rows: pl.LazyFrame, reference: Reference) -> str:
     """Return `{"plants": {plant_id: {"treatments", "findings": [...], "facts": [...]}}}`."""
     ids = rows.select(pl.col("plant_id").unique().sort()).collect()["plant_id"]
