@@ -78,12 +78,8 @@ def test_heats_are_predicted_and_those_that_are_abstained_from_are_left_out(stub
 
     assert len(stub.asked) == 2
     assert found.height == 1
-    assert (
-        found["weighed_bundle_hash"][0]
-        == bundle_hash
-        == json.loads(ANSWER.read_text())["model"]["bundle_hash"]
-    )
-    expected = json.loads(ANSWER.read_text())["elements"]
+    answer = json.loads(ANSWER.read_text())
+    assert found["weighed_bundle_hash"][0] == bundle_hash == answer["model"]["bundle_hash"]
     assert {one["element"]: one["base_pct"] for one in found["weighed_predicted"][0]} == {
         element: of["base_pct"] for element, of in answer["elements"].items()
     }
