@@ -30,7 +30,10 @@ def imported_rows(lake: Path, plant_id: str | None) -> pl.LazyFrame:
 def as_json(rows: pl.LazyFrame, reference: Reference) -> str:
     """Return `{"plants": {plant_id: {"treatments", "findings": [...], "facts": [...]}}}`."""
     ids = rows.select(pl.col("plant_id").unique().sort()).collect()["plant_id"]
-    plants = {plant_id: _plant(rows.filter(pl.col("plant_id") == plant_id), reference) for plant_id in ids}
+    plants = {
+        plant_id: _plant(rows.filter(pl.col("plant_id") == plant_id).collect().lazy(), reference)
+        for plant_id in ids
+    }
     return msgspec.json.encode({"plants": plants}).decode()
 
 
