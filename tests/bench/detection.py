@@ -166,9 +166,7 @@ def scenarios(service: ModelService, reference: Path) -> Measured:
             ]
             told += [(one["cause"], int(one["heat"])) for one in replay.facts if int(one["heat"]) >= BEGIN]
             named.update({what for what, _ in told})
-            delays += [min(heat - BEGIN for what, heat in told if what == cause)] * any(
-                what == cause for what, _ in told
-            )
+            delays += sorted(heat - BEGIN for what, heat in told if what == cause)[:1]
         shares[scenario] = {what: count / LINES for what, count in named.items()}
         measured[f"{scenario}: {cause} named"] = ([shares[scenario].get(cause, 0.0)], "share")
         measured[f"{scenario}: heats until the alarm"] = ([float(delay) for delay in delays], "heats")
