@@ -16,12 +16,12 @@ FALSE_ALARMS, HEATS = 1.0, 2000
 TREATMENTS = 2 * HEATS  # a heat is treated at tapping and at the ladle furnace
 
 SHARES: dict[Kind, float] = {
-    "lot": 0.6,
+    "lot": 0.75,
     "element": 0.05,
     "scale": 0.05,
-    "grade": 0.1,
-    "input": 0.1,
-    "people": 0.1,
+    "grade": 0.05,
+    "input": 0.05,
+    "people": 0.05,
 }
 LOOK_EVERY = 10  # treatments, where windows are looked at
 

@@ -22,8 +22,8 @@ from monitoring.diagnosis.budget import (
 from monitoring.diagnosis.looks import beyond
 from monitoring.diagnosis.reference import Reference
 
-LOOK_AT = (0.3, 0.85, 3.0)  # information of the estimate in units of the lots' own
-SPENT_AT = (0.25, 0.5, 0.25)  # of the budget of the lot
+LOOK_AT = (0.3, 0.7, 1.1, 3.0)  # information of the estimate in units of the lots' own
+SPENT_AT = (0.15, 0.3, 0.35, 0.2)  # of the budget of the lot
 SPENT_BELOW = 0.75  # of it for too little
 WINDOWS = (200, 400, 800)  # treatments, where lots are looked at together
 
@@ -31,7 +31,8 @@ WINDOWS = (200, 400, 800)  # treatments, where lots are looked at together
 def spreads(reference: Reference) -> pl.DataFrame:
     """Return one row per additive and element that lots are judged by: spread, and the limits of the looks.
 
-    The budget goes to pairs by what their lots tell, and to a pair's lots equally.
+    The budget goes to pairs by the square of what their lots tell, so to those of which an alarm can come in
+    time; and to a pair's lots equally.
     """
     known = [
         (additive, element, of.sd_rel, of.information, of.lots * HEATS * 2 / reference.heats)
@@ -46,9 +47,9 @@ def spreads(reference: Reference) -> pl.DataFrame:
         "lots": pl.Float64,
     }
     pairs = pl.DataFrame(known, schema=schema, orient="row")
-    total = pairs["tells"].sum()
+    total = (pairs["tells"] ** 2).sum()
     budgets = [
-        FALSE_ALARMS * SHARES["lot"] * tells / total / max(1.0, lots)
+        FALSE_ALARMS * SHARES["lot"] * tells**2 / total / max(1.0, lots)
         for tells, lots in pairs.select("tells", "lots").iter_rows()
     ]
     limits = {
