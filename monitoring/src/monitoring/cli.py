@@ -1,16 +1,23 @@
-"""`monitoring collect` and `monitoring serve`."""
+"""`monitoring collect`, `serve`, `backfill`, `replay`, `reference`, `diagnose`."""
 
 import argparse
 import asyncio
 import logging
 import signal
 import sys
+from pathlib import Path
 
+import polars as pl
 import uvicorn
 from pydantic import ValidationError
 
+from monitoring.base_predictions import with_base_predictions
+from monitoring.collection.backfill import Taken, backfill, replay
 from monitoring.collection.collector import collect
 from monitoring.dashboard.app import create_app
+from monitoring.diagnosis import reference
+from monitoring.diagnosis.building import build
+from monitoring.diagnosis.telling import as_json, imported_rows, lake_rows
 from monitoring.errors import MonitoringError
 from monitoring.settings import Settings
 
@@ -21,14 +28,43 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("collect", help="collect completed heats from the bus into the lake, until stopped")
     commands.add_parser("serve", help="serve the dashboard, JSON and metrics")
-    command = parser.parse_args(arguments).command
+    filling = commands.add_parser(
+        "backfill", help="take a file of completed heats (JSON lines) into the lake"
+    )
+    filling.add_argument("file", type=Path)
+    commands.add_parser(
+        "replay", help="read again what was kept aside; what is valid by now goes into the lake"
+    )
+    making = commands.add_parser(
+        "reference", help="make a model's reference from the heats that it was trained on: those imported"
+    )
+    making.add_argument("--model-url", metavar="URL", help="a Model Service with that model, to be asked")
+    making.add_argument(
+        "--output", type=Path, metavar="FILE", help="default: beside the lake, where `serve` looks for it"
+    )
+    telling = commands.add_parser(
+        "diagnose", help="what changed: model, people, material or instruments; JSON"
+    )
+    telling.add_argument("--reference", type=Path, required=True, metavar="FILE")
+    options = parser.parse_args(arguments)
+    command = options.command
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         settings = Settings()
-        if command == "collect":
-            asyncio.run(_collect(settings))
-        else:
-            _serve(settings)
+        match command:
+            case "collect":
+                asyncio.run(_collect(settings))
+            case "serve":
+                _serve(settings)
+            case "backfill":
+                _tell(backfill(settings.lake, options.file))
+            case "replay":
+                _tell(replay(settings.lake))
+            case "reference":
+                print(_reference(settings, options.model_url, options.output))
+            case "diagnose":
+                rows = lake_rows(settings.lake, settings.plant_id)
+                print(as_json(rows, reference.read(options.reference)))
     except ValidationError as error:
         for problem in error.errors():
             print(f"MONITORING_{str(problem['loc'][0]).upper()}: {problem['msg']}", file=sys.stderr)
@@ -37,6 +73,23 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"monitoring {command}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _tell(taken: Taken) -> None:
+    print(f"{taken.new} new, {taken.known} known already, {taken.refused} refused")
+
+
+def _reference(settings: Settings, model_url: str | None, output: Path | None) -> Path:
+    """Without a Model Service, the heats of the bus are taken with the predictions that they came with."""
+    if model_url is None:
+        rows = lake_rows(settings.lake, settings.plant_id)
+        hashes = rows.select(pl.col("weighed_bundle_hash").drop_nulls().unique()).collect().to_series()
+        bundle_hash = hashes[0] if hashes.len() == 1 else None
+    else:
+        rows, bundle_hash = with_base_predictions(imported_rows(settings.lake, settings.plant_id), model_url)
+    file = output or settings.references_folder / f"{bundle_hash}.json"
+    reference.write(build(rows, bundle_hash), file)
+    return file
 
 
 async def _collect(settings: Settings) -> None:

@@ -27,11 +27,44 @@ class UnknownTreatmentError(MonitoringError):
     title = "No such treatment"
 
 
+class NothingToReportError(MonitoringError):
+    """No heat is in what a report was asked for."""
+
+    status = 404
+    title = "Nothing to report"
+
+
+class UnreachableModelServiceError(MonitoringError):
+    """The Model Service does not answer."""
+
+    title = "Model Service cannot be reached"
+
+
+class UnknownAlarmError(MonitoringError):
+    """No alarm has this id."""
+
+    status = 404
+    title = "No such alarm"
+
+
+class RefusedFormError(MonitoringError):
+    """A form that was sent cannot be taken."""
+
+    status = 422
+    title = "Form refused"
+
+
 class UnreadableLakeError(MonitoringError):
     """The lake is there but cannot be read, or holds a table of another schema."""
 
     status = 503
     title = "Lake cannot be read"
+
+
+class UnreadableFileError(MonitoringError):
+    """A file that was named to be read is not there or cannot be read."""
+
+    title = "File cannot be read"
 
 
 class PositionMovedError(MonitoringError):

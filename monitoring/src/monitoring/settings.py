@@ -14,3 +14,18 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8002, ge=1, le=65535)
     plant_id: str | None = None
+    references: Path | None = None
+    state: Path | None = None
+    price_per_miss_per_t: float = Field(default=5.0, ge=0)
+    webhook_url: str | None = None
+    diagnose_every_s: float = Field(default=30.0, gt=0)
+
+    @property
+    def references_folder(self) -> Path:
+        """References, named by bundle hash; beside the lake where nothing else is said."""
+        return self.references or self.lake.parent / "references"
+
+    @property
+    def state_file(self) -> Path:
+        """Alarms and what people said of them; beside the lake where nothing else is said."""
+        return self.state or self.lake.parent / "monitoring.sqlite"

@@ -109,3 +109,51 @@ def test_a_table_that_others_made_keeps_its_past_too(lake: Path) -> None:
 def test_there_may_be_no_table_yet(lake: Path) -> None:
     assert find_table(lake, "heats") is None
     assert not lake.exists()
+
+
+def without(name: str) -> Schema:
+    """The contract's schema before a column was added to it."""
+    return Schema([column for column in tables.delta_schema("heats").fields if column.name != name])
+
+
+def test_a_table_from_before_a_column_was_added_is_read_as_it_is(lake: Path) -> None:
+    DeltaTable.create(lake / "heats", without("image_digest"))
+
+    found = find_table(lake, "heats")
+
+    assert found is not None
+    assert scan(found).select("image_digest", "event_id").collect().height == 0
+    assert found.version() == 0
+
+
+def test_a_table_from_before_a_column_was_added_gets_it_when_it_is_written_to(lake: Path) -> None:
+    DeltaTable.create(lake / "heats", without("image_digest"))
+
+    heats = open_table(lake, "heats")
+    append(heats, [as_row(completed(1))], stream="S", after=0, upto=1)
+
+    assert scan(DeltaTable(lake / "heats")).select("image_digest").collect().height == 1
+
+
+def test_a_table_that_lacks_what_may_not_be_null_is_refused(lake: Path) -> None:
+    DeltaTable.create(lake / "heats", without("event_id"))
+
+    for door in (open_table, find_table):
+        with pytest.raises(UnreadableLakeError, match="event_id"):
+            door(lake, "heats")
+
+
+def test_vacuum_keeps_what_may_still_be_asked_for_and_deletes_the_rest(lake: Path) -> None:
+    heats = open_table(lake, "heats")
+    for number in range(1, 4):
+        append(heats, [as_row(completed(number), number)], stream="S", after=number - 1, upto=number)
+    compact(heats.table_uri)
+
+    assert tables.vacuum(heats.table_uri) == 0
+    assert DeltaTable(lake / "heats", version=2).to_pyarrow_table().num_rows == 2
+
+    DeltaTable(lake / "heats").alter.set_table_properties(
+        {"delta.deletedFileRetentionDuration": "interval 0 seconds"}
+    )
+    assert tables.vacuum(heats.table_uri) == 3
+    assert DeltaTable(lake / "heats").count() == 3

@@ -32,11 +32,12 @@ from monitoring.collection.duplicates import StoredEvents
 from monitoring.errors import PositionMovedError, RefusedMessageError
 from monitoring.events import read_event
 from monitoring.lake.rows import Row, row_of
-from monitoring.lake.tables import TABLES, append, compact, keep_past, open_table, position
+from monitoring.lake.tables import TABLES, append, compact, keep_past, open_table, position, vacuum
 
 BATCH_EVENTS = 1000
 BATCH_LINGER_S = 0.2
 COMMITS_BETWEEN_COMPACTIONS = 100
+COMMITS_BETWEEN_VACUUMS = 20 * COMMITS_BETWEEN_COMPACTIONS
 PAUSE_S = 0.5
 
 log = logging.getLogger(__name__)
@@ -102,6 +103,8 @@ async def _collect_stream(lake: Path, jetstream: JetStreamContext, stop: asyncio
             log.info("position %d: %d heats, %d known already", done, len(new), len(rows) - len(new))
             if commits % COMMITS_BETWEEN_COMPACTIONS == 0:
                 await asyncio.to_thread(compact, heats.table_uri)
+            if commits % COMMITS_BETWEEN_VACUUMS == 0:
+                await asyncio.to_thread(vacuum, heats.table_uri)
     finally:
         await reader.close()
 

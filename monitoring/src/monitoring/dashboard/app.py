@@ -1,5 +1,6 @@
 """The web application: figures, pages, health, metrics; nothing in it reaches outside the plant."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -8,6 +9,9 @@ from pathlib import Path
 from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 
+from monitoring.alarms.store import AlarmStore
+from monitoring.alarms.watch import Watch
+from monitoring.dashboard import alarms, reports
 from monitoring.dashboard.bus_position import BusPosition
 from monitoring.dashboard.problems import handle_problems
 from monitoring.dashboard.reading import LakeReader
@@ -27,10 +31,23 @@ HEADERS = {
 def create_app(settings: Settings) -> FastAPI:
     """Build the application; it works before there is a lake or a bus, and says so."""
 
+    store = AlarmStore(settings.state_file)
+    watch = Watch(
+        settings.lake,
+        settings.plant_id,
+        settings.references_folder,
+        store,
+        price_per_miss_per_t=settings.price_per_miss_per_t,
+        webhook_url=settings.webhook_url,
+        every_s=settings.diagnose_every_s,
+    )
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.bus_position = BusPosition(settings.nats_url)
+        watch.start()
         yield
+        await asyncio.to_thread(watch.stop)
         await app.state.bus_position.close()
 
     app = FastAPI(
@@ -38,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.reader = LakeReader(settings.lake, settings.plant_id)
+    app.state.alarms, app.state.watch = store, watch
     handle_problems(app)
 
     @app.middleware("http")
@@ -48,4 +66,6 @@ def create_app(settings: Settings) -> FastAPI:
 
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.include_router(router)
+    app.include_router(alarms.router)
+    app.include_router(reports.router)
     return app

@@ -2,11 +2,12 @@
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from monitoring.alarms.watch import View
 from monitoring.dashboard.bus_position import Position
 from monitoring.dashboard.reading import Reading
 
 
-def metrics(reading: Reading, position: Position) -> bytes:
+def metrics(reading: Reading, position: Position, view: View, open_alarms: int) -> bytes:
     """Return the figures in Prometheus' text format; one that is not known is left out."""
     registry = CollectorRegistry()
     summary = reading.summary
@@ -33,6 +34,29 @@ def metrics(reading: Reading, position: Position) -> bytes:
     if cost := summary.cost_per_t:
         gauge = Gauge("monitoring_cost_per_t", "Additive cost per tonne", ["currency"], registry=registry)
         gauge.labels(cost.currency).set(cost.amount)
+    gauge = Gauge("monitoring_open_alarms", "Alarms that nobody has seen to", registry=registry)
+    gauge.set(open_alarms)
+    gauge = Gauge(
+        "monitoring_findings", "Findings among the newest heats", ["diagnosis", "cause"], registry=registry
+    )
+    for finding in view.findings:
+        gauge.labels(finding.diagnosis, finding.cause).inc()
+    gauge = Gauge(
+        "monitoring_input_shift",
+        "Newest heats against training heats, standard deviations of one heat",
+        ["station", "reading"],
+        registry=registry,
+    )
+    for one in view.drift:
+        gauge.labels(one.station, one.reading).set(one.effect)
+    gauge = Gauge(
+        "monitoring_saved_per_t",
+        "Saved per tonne against the handbook rule, misses included, an estimate",
+        ["station", "grade", "currency"],
+        registry=registry,
+    )
+    for saving in view.savings:
+        gauge.labels(saving.station, saving.grade, saving.currency).set(saving.per_t)
     for name, description in {
         "mae_pct": "Mean absolute error of the prediction, wt %",
         "bias_pct": "Predicted minus measured, wt %",

@@ -44,7 +44,7 @@ def error_plot(errors: pl.DataFrame, element: str, newest: int = 200) -> Plot | 
     lower = (shown["predicted_pct"] - shown["high_pct"]).to_list()
     values = shown["error_pct"].to_list()
     largest: float = max(map(abs, values + upper + lower))
-    step = _step(largest)
+    step = round_step(largest)
     top = step * max(1, math.ceil(largest / step))
     across = (WIDTH - LEFT - RIGHT) / max(1, shown.height - 1)
 
@@ -81,7 +81,7 @@ def signed(value: float, digits: int) -> str:
     return text.replace("-", "\u2212") if float(text) else text[1:]
 
 
-def _step(largest: float) -> float:
+def round_step(largest: float) -> float:
     """Return a round step (1, 2 or 5 times a power of ten) that goes two to five times into `largest`."""
     if largest <= 0:
         return 0.01

@@ -1,18 +1,23 @@
 """What the lake says now, cheap to ask: a new version of a table is read once, and only its new rows."""
 
+import logging
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any, NamedTuple
 
 import polars as pl
 from deltalake import DeltaTable
 
-from monitoring.errors import UnknownTreatmentError
+from monitoring.dashboard.history import blocks_of
+from monitoring.errors import UnknownTreatmentError, UnreadableLakeError
 from monitoring.lake.tables import find_table, no_rows, position, scan
 from monitoring.measures.summary import Assessed, Summary, assess, merged, summarise
 from monitoring.measures.treatments import of_the_bus
 
 NEWEST_QUARANTINED = 5
+WAITED_FOR_ROWS = 50_000  # a smaller lake is read in a moment
+
+log = logging.getLogger(__name__)
 
 
 class Reading(NamedTuple):
@@ -26,6 +31,7 @@ class Reading(NamedTuple):
     newest_quarantined: list[dict[str, Any]]
     assessed: Assessed
     summary: Summary
+    blocks: pl.DataFrame
 
     def position_in(self, stream: str) -> int:
         """Return the last sequence of a stream that the lake has seen."""
@@ -46,24 +52,44 @@ class LakeReader:
         self._lock = Lock()
         self._of: tuple[object, ...] | None = None
         self._nothing = assess(no_rows("heats"))
-        self._reading = Reading(None, None, 0, 0, 0, [], self._nothing, Summary())
+        self._reading = self._no_lake()
 
     def now(self) -> Reading:
-        """Return the lake as it is now. Raises UnreadableLakeError."""
-        with self._lock:
-            heats, quarantine = find_table(self._lake, "heats"), find_table(self._lake, "quarantine")
-            of = (*_identity(heats), *_identity(quarantine))
-            if of != self._of:
-                self._reading = self._read(heats)
-                if quarantine:
-                    newest = (
-                        scan(quarantine).drop("row").top_k(NEWEST_QUARANTINED, by="quarantined_at").collect()
-                    )
-                    self._reading = self._reading._replace(
-                        quarantined=quarantine.count(), newest_quarantined=newest.rows(named=True)
-                    )
-                self._of = of
-            return self._reading
+        """Return the lake as it is now; a large one as it was a moment ago, where it has changed since:
+        the new heats are read meanwhile, and nobody waits. Raises UnreadableLakeError.
+        """
+        if self._reading.rows < WAITED_FOR_ROWS:
+            with self._lock:
+                return self._refreshed()
+        if self._lock.acquire(blocking=False):
+            Thread(target=self._refresh_and_release, daemon=True).start()
+        return self._reading
+
+    def _refresh_and_release(self) -> None:
+        try:
+            self._refreshed()
+        except UnreadableLakeError as error:
+            log.warning("the lake is shown as it was: %s", error)
+        finally:
+            self._lock.release()
+
+    def _refreshed(self) -> Reading:
+        heats, quarantine = find_table(self._lake, "heats"), find_table(self._lake, "quarantine")
+        of = (*_identity(heats), *_identity(quarantine))
+        if of != self._of:
+            reading = self._read(heats)
+            if quarantine:
+                newest = (
+                    scan(quarantine, "quarantine")
+                    .drop("row")
+                    .top_k(NEWEST_QUARANTINED, by="quarantined_at")
+                    .collect()
+                )
+                reading = reading._replace(
+                    quarantined=quarantine.count(), newest_quarantined=newest.rows(named=True)
+                )
+            self._reading, self._of = reading, of
+        return self._reading
 
     def treatment(self, plant_id: str, heat_uid: str, station: str, treatment_no: int) -> dict[str, Any]:
         """Return the row in force of one treatment, of whatever origin. Raises UnknownTreatmentError."""
@@ -81,13 +107,22 @@ class LakeReader:
             allowed="a treatment that was completed or imported",
         )
 
+    def rows(self) -> pl.LazyFrame:
+        """Return the rows of the bus as they are in the lake now. Raises UnreadableLakeError."""
+        heats = find_table(self._lake, "heats")
+        return of_the_bus(scan(heats) if heats else no_rows("heats"), self._plant_id)
+
     def _read(self, heats: DeltaTable | None) -> Reading:
         if heats is None:
-            return Reading(None, None, 0, 0, 0, [], self._nothing, Summary())
+            return self._no_lake()
         rows = of_the_bus(scan(heats), self._plant_id)
         bus_rows = _count(rows)
         assessed = self._with_new_rows(heats, rows, bus_rows)
-        return Reading(heats, heats.version(), heats.count(), bus_rows, 0, [], assessed, summarise(assessed))
+        counts = (heats.version(), heats.count(), bus_rows)
+        return Reading(heats, *counts, 0, [], assessed, summarise(assessed), blocks_of(assessed.errors))
+
+    def _no_lake(self) -> Reading:
+        return Reading(None, None, 0, 0, 0, [], self._nothing, Summary(), blocks_of(self._nothing.errors))
 
     def _with_new_rows(self, heats: DeltaTable, rows: pl.LazyFrame, bus_rows: int) -> Assessed:
         """Judge the rows that came after the last reading; all of them where that leaves a row out."""

@@ -1,24 +1,25 @@
 """HTTP for figures and pages: read, render, return."""
 
 import asyncio
-from datetime import datetime
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.templating import Jinja2Templates
 
+from monitoring.dashboard.alarms import store_of, view_of
 from monitoring.dashboard.bus_position import BusPosition, Position
+from monitoring.dashboard.history import history_plot
 from monitoring.dashboard.metrics import metrics
-from monitoring.dashboard.plot import HEIGHT, LEFT, RIGHT, WIDTH, error_plot, signed
+from monitoring.dashboard.plot import error_plot
 from monitoring.dashboard.reading import LakeReader, Reading
+from monitoring.dashboard.rendering import BOX, templates
+from monitoring.dashboard.state import state_of
 from monitoring.measures.summary import Summary
 
 NEWEST_TREATMENTS = 12
+DRIFT_ROWS = 12
 
 router = APIRouter()
-templates = Jinja2Templates(Path(__file__).parent / "templates")
 
 
 class SummaryAnswer(Summary):
@@ -42,6 +43,22 @@ def treatment(request: Request, plant_id: str, heat_uid: str, station: str, trea
     return Response(msgspec.json.encode(row), media_type="application/json")
 
 
+@router.get("/api/v1/treatments", tags=["figures"])
+def treatments(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    skip: Annotated[int, Query(ge=0)] = 0,
+) -> Response:
+    """Treatments of the bus, completed last first; `next` is the `skip` for the rest."""
+    known = _reader(request).now().assessed.treatments
+    page = known.slice(max(0, known.height - skip - limit), max(0, min(limit, known.height - skip))).reverse()
+    more = skip + limit if skip + limit < known.height else None
+    return Response(
+        msgspec.json.encode({"treatments": page.rows(named=True), "next": more, "all": known.height}),
+        media_type="application/json",
+    )
+
+
 @router.get("/health/live", tags=["health"])
 def live() -> dict[str, str]:
     return {"status": "live"}
@@ -56,7 +73,8 @@ def ready(request: Request) -> dict[str, str]:
 
 @router.get("/metrics", tags=["health"])
 async def prometheus(request: Request) -> Response:
-    return Response(metrics(*await _now(request)), media_type="text/plain; version=0.0.4")
+    figures = metrics(*await _now(request), view_of(request), store_of(request).open_count())
+    return Response(figures, media_type="text/plain; version=0.0.4")
 
 
 @router.get("/", include_in_schema=False)
@@ -65,6 +83,8 @@ async def page(request: Request, element: Annotated[str | None, Query(max_length
     figures = _answer(reading, position)
     shown = element if element in figures.elements else next(iter(figures.elements), None)
     plot = error_plot(reading.assessed.errors, shown) if shown else None
+    history = history_plot(reading.blocks, shown) if shown else None
+    view, alarms = view_of(request), store_of(request).newest()
     newest = reading.assessed.treatments.tail(NEWEST_TREATMENTS).reverse().rows(named=True)
     return templates.TemplateResponse(
         request,
@@ -72,10 +92,16 @@ async def page(request: Request, element: Annotated[str | None, Query(max_length
         {
             "figures": figures,
             "plot": plot,
+            "history": history,
+            "view": view,
+            "alarms": alarms,
+            "state": state_of(view, alarms),
+            "drift": view.drift[:DRIFT_ROWS],
             "newest": newest,
+            "price_per_miss": request.app.state.settings.price_per_miss_per_t,
             "aside": reading.newest_quarantined,
             "plant_id": request.app.state.settings.plant_id,
-            "box": {"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": WIDTH - RIGHT},
+            "box": BOX,
         },
     )
 
@@ -99,18 +125,3 @@ def _answer(reading: Reading, position: Position) -> SummaryAnswer:
         quarantined=reading.quarantined,
         position=position,
     )
-
-
-def _percent(share: float | None, digits: int = 1) -> str:
-    return "–" if share is None else f"{100 * share:.{digits}f} %"
-
-
-def _moment(at: datetime | None) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC" if at else "–"
-
-
-def _number(value: Any) -> str:
-    return "–" if value is None else f"{value:,}".replace(",", "\u202f")
-
-
-templates.env.filters.update(percent=_percent, moment=_moment, number=_number, signed=signed)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import polars as pl
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from monitoring.errors import PositionMovedError, UnreadableLakeError
@@ -42,9 +42,10 @@ def arrow_schema(schema: Schema) -> pa.Schema:
 
 
 def open_table(lake: Path, name: TableName) -> DeltaTable:
-    """Open a table of the lake; make the folder and the table where they are missing.
+    """Open a table of the lake; make the folder and the table where they are missing, and columns that the
+    contract has got since it was made.
 
-    Raises UnreadableLakeError where a table is there that lacks columns of the contract.
+    Raises UnreadableLakeError where a table is there that lacks columns that may not be null, or has others.
     """
     path = lake / name
     wanted = delta_schema(name)
@@ -57,8 +58,18 @@ def open_table(lake: Path, name: TableName) -> DeltaTable:
         raise UnreadableLakeError(
             str(error), where=str(path), allowed="a folder to write to, or a Delta table"
         ) from error
+    if missing := [column for column in missing_columns(table, wanted) if column.nullable]:
+        with suppress(CommitFailedError):  # somebody did it at the same moment
+            table.alter.add_columns(missing)
+        table = DeltaTable(path)
     _check_columns(table, wanted, path)
     return table
+
+
+def missing_columns(table: DeltaTable, wanted: Schema) -> list[Field]:
+    """Return the columns of the contract that a table does not have."""
+    found = {column.name for column in table.schema().fields}
+    return [column for column in wanted.fields if column.name not in found]
 
 
 def keep_past(table: DeltaTable) -> None:
@@ -125,9 +136,20 @@ def compact(table_path: str) -> int:
     return int(done["numFilesRemoved"]) - int(done["numFilesAdded"])
 
 
-def scan(table: DeltaTable) -> pl.LazyFrame:
-    """Return the rows of this version of the table."""
-    return pl.scan_delta(table)
+def vacuum(table_path: str) -> int:
+    """Delete the files that no version within the table's retention needs any more; return how many."""
+    return len(DeltaTable(table_path).vacuum(dry_run=False))
+
+
+def scan(table: DeltaTable, name: TableName = "heats") -> pl.LazyFrame:
+    """Return the rows of this version of the table; columns that it does not have yet are null."""
+    rows = pl.scan_delta(table)
+    if missing := {column.name for column in missing_columns(table, delta_schema(name))}:
+        types = no_rows(name).collect_schema()
+        rows = rows.with_columns(
+            pl.lit(None, dtype=types[column]).alias(column) for column in sorted(missing)
+        )
+    return rows
 
 
 def no_rows(name: TableName) -> pl.LazyFrame:
@@ -142,6 +164,8 @@ def _application(stream: str) -> str:
 def _check_columns(table: DeltaTable, wanted: Schema, path: Path) -> None:
     found = {column.name: column.type for column in arrow_schema(table.schema())}
     for column in arrow_schema(wanted):
+        if column.name not in found and column.nullable:
+            continue
         if found.get(column.name) != column.type:
             raise UnreadableLakeError(
                 f"column {column.name} is {found.get(column.name, 'missing')}",

@@ -24,6 +24,8 @@ _KEPT = [
     "weighed_cost",
     "currency",
     "recommendation_source",
+    "model_version",
+    "weighed_bundle_hash",
 ]
 _JUDGED_BY = [
     "windows",
@@ -86,7 +88,7 @@ def assess(rows: pl.LazyFrame) -> Assessed:
         .join(overrides(treatments), on=ROW, how="left")
         .sort("completed_at", *TREATMENT)
     )
-    whose = treatments.select(ROW, *TREATMENT, "revision", "heat_no", "completed_at")
+    whose = treatments.select(ROW, *TREATMENT, "revision", "heat_no", "completed_at", "weighed_bundle_hash")
     errors = prediction_errors(treatments).join(whose, on=ROW).sort("completed_at", *TREATMENT, "element")
     return Assessed(*pl.collect_all([judged.drop(ROW), errors.drop(ROW)]))
 
@@ -99,9 +101,17 @@ def merged(before: Assessed, new: Assessed) -> Assessed:
     if corrected:
         treatments = treatments.sort("revision").unique(TREATMENT, keep="last")
         errors = errors.join(treatments, on=[*TREATMENT, "revision"], how="semi")
+    if not corrected and _follows(before.treatments, new.treatments):
+        return Assessed(treatments, errors)  # in order already: sorting a million heats takes long
     return Assessed(
         treatments.sort("completed_at", *TREATMENT), errors.sort("completed_at", *TREATMENT, "element")
     )
+
+
+def _follows(before: pl.DataFrame, new: pl.DataFrame) -> bool:
+    if before.is_empty() or new.is_empty():
+        return True
+    return bool(before["completed_at"][-1] < new["completed_at"][0])
 
 
 def summarise(assessed: Assessed) -> Summary:

@@ -1,0 +1,103 @@
+"""Other doors into the lake than the bus: a file of completed heats (the backend's export), and what was kept
+aside and can be read by now. Exactly once like the bus: by event id and by revision of the treatment.
+"""
+
+import hashlib
+import itertools
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from monitoring.collection.bus import Message
+from monitoring.collection.collector import quarantined, sort_messages
+from monitoring.collection.duplicates import StoredEvents
+from monitoring.errors import UnreadableFileError
+from monitoring.lake.tables import append, open_table, position, scan
+
+BATCH_LINES = 2000
+HASH_BYTES = 1 << 20
+
+log = logging.getLogger(__name__)
+
+
+class Taken(NamedTuple):
+    """What became of the events: new in the lake, known to it already, refused."""
+
+    new: int
+    known: int
+    refused: int
+
+
+def backfill(lake: Path, file: Path) -> Taken:
+    """Take a file of `product.heat.completed.v1`, one event a line, into the lake.
+
+    The position is the line, kept with the rows under the hash of the file: a run that was cut short goes on
+    where it stopped, and one that is repeated takes nothing. Lines that are no event go to quarantine.
+    Raises UnreadableFileError.
+    """
+    stream = f"FILE {_sha256(file)}"
+    heats, quarantine = open_table(lake, "heats"), open_table(lake, "quarantine")
+    stored = StoredEvents(heats)
+    done, kept = position(heats, stream), position(quarantine, stream)
+    taken = Taken(0, 0, 0)
+    with file.open("rb") as lines:
+        numbered = enumerate(lines, start=1)
+        for batch in _batches(Message(n, line) for n, line in numbered if n > done and line.strip()):
+            upto = batch[-1].sequence
+            rows, refused = sort_messages(batch, stream)
+            if aside := [quarantined(one, stream) for one in refused if one.message.sequence > kept]:
+                append(quarantine, aside, stream=stream, after=kept, upto=upto)
+                kept = upto
+            new = stored.new_among(rows)
+            append(heats, new, stream=stream, after=done, upto=upto)
+            stored.remember(new)
+            done = upto
+            counted = Taken(len(new), len(rows) - len(new), len(aside))
+            taken = Taken(*map(sum, zip(taken, counted, strict=True)))
+    return taken
+
+
+def replay(lake: Path) -> Taken:
+    """Read again what the bus or a file had brought and was kept aside; what is valid by now goes into the
+    lake and leaves the quarantine.
+
+    The heats go first: a run that is cut short in between finds them known the next time.
+    """
+    heats, quarantine = open_table(lake, "heats"), open_table(lake, "quarantine")
+    aside = scan(quarantine, "quarantine").filter(pl.col("origin") == "bus").collect()
+    messages = [Message(n, row["row"].encode()) for n, row in enumerate(aside.iter_rows(named=True))]
+    stream = "QUARANTINE"
+    rows, refused = sort_messages(messages, stream)
+    stored = StoredEvents(heats)
+    new = stored.new_among(rows)
+    if new:
+        after = position(heats, stream)
+        numbered = [row | {"stream_seq": after + n} for n, row in enumerate(new, start=1)]
+        append(heats, numbered, stream=stream, after=after, upto=after + len(new))
+    still = {one.message.sequence for one in refused}
+    done = aside.filter(~pl.int_range(pl.len()).is_in(still))
+    for where in done["where"]:
+        literal = where.replace("'", "''")
+        quarantine.delete(f"origin = 'bus' AND `where` = '{literal}'")
+    return Taken(len(new), len(rows) - len(new), len(refused))
+
+
+def _batches(messages: Iterator[Message]) -> Iterator[list[Message]]:
+    while batch := list(itertools.islice(messages, BATCH_LINES)):
+        yield batch
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with file.open("rb") as content:
+            while block := content.read(HASH_BYTES):
+                digest.update(block)
+    except OSError as error:
+        raise UnreadableFileError(
+            str(error), where=str(file), allowed="a file of completed heats, one JSON event a line"
+        ) from error
+    return digest.hexdigest()

@@ -1,0 +1,45 @@
+"""One budget of false alarms for the whole plant, and what every single look may spend of it.
+
+Every test here looks at a number that is normal with mean 0 and known variance while nothing is wrong, and
+alarms where it is beyond a limit. The expected number of false alarms is at most the sum of the tail
+probabilities of all looks (union bound; whatever hangs together with whatever else). So the budget, in false
+alarms per `HEATS` heats, is shared out over the kinds of tests, and within a kind over all the looks that it
+takes in as many heats. Nothing here is tuned on outcomes; `tests/diagnosis/test_budget.py` adds the looks up.
+"""
+
+from statistics import NormalDist
+from typing import Literal
+
+Kind = Literal["lot", "element", "scale", "grade", "input", "people"]
+
+FALSE_ALARMS, HEATS = 1.0, 2000
+TREATMENTS = 2 * HEATS  # a heat is treated at tapping and at the ladle furnace
+
+SHARES: dict[Kind, float] = {
+    "lot": 0.75,
+    "element": 0.05,
+    "scale": 0.05,
+    "grade": 0.05,
+    "input": 0.05,
+    "people": 0.05,
+}
+LOOK_EVERY = 10  # treatments, where windows are looked at
+
+_NORMAL = NormalDist()
+
+
+def limit(kind: Kind, looks_in_all: float) -> float:
+    """Return the limit, in standard deviations, of a two-sided look of a kind that takes `looks_in_all` looks
+    in `HEATS` heats.
+    """
+    return two_sided(FALSE_ALARMS * SHARES[kind] / max(1.0, looks_in_all))
+
+
+def two_sided(chance: float) -> float:
+    """Return the limit that a standard normal number is beyond, on either side, with this chance."""
+    return -_NORMAL.inv_cdf(min(0.5, chance) / 2)
+
+
+def looks_of_windows(charts: int, windows: int) -> float:
+    """Return how many looks `charts` charts with `windows` windows each take in `HEATS` heats."""
+    return charts * windows * TREATMENTS / LOOK_EVERY

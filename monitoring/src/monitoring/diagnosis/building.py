@@ -1,0 +1,168 @@
+"""Makes the reference of a bundle from the heats that it was trained on, with its base predictions."""
+
+import math
+
+import polars as pl
+
+from monitoring.diagnosis.inputs import inputs_of
+from monitoring.diagnosis.lots import wander
+from monitoring.diagnosis.reference import (
+    CLIPPED_AT,
+    WINDOWS,
+    ElementError,
+    Input,
+    LotSpread,
+    Reference,
+    Station,
+    Windows,
+    by_lot,
+    errors_frame,
+    standardised,
+)
+from monitoring.diagnosis.surprises import Surprises, surprises_of
+from monitoring.measures.treatments import ROW
+
+LEAST_HEATS = 20  # of a grade, before its errors are judged
+MATTERS_FROM = 3.0  # standard deviations that an addition brings, for an element to be judged by additions
+LEAST_SHARE = 0.02  # of the heats in which it does
+LEAST_LOTS = 4
+SD_PER_MAD = 1.4826  # of a normal number
+LOT_SD_REL = 0.01  # where a reference has seen too few lots of an additive
+
+
+def build(rows: pl.LazyFrame, bundle_hash: str | None = None) -> Reference:
+    """Make the reference from the rows of the training heats, with base predictions in
+    `weighed_predicted`.
+    """
+    found = surprises_of(rows)
+    errors = found.surprises.join(found.heats.select(ROW, "plant_id", "station", "grade"), on=ROW).sort(
+        "plant_id", ROW
+    )
+    stations: dict[str, Station] = {}
+    for (station,), heats in found.heats.group_by("station", maintain_order=True):
+        here = errors.filter(station=station).with_columns(
+            pl.col("z").clip(-3 * CLIPPED_AT, 3 * CLIPPED_AT),
+            (pl.col("pct") - pl.col("surprise_pct")).alias("base"),
+        )
+        aims = _by_grade(here, "base")
+        stations[str(station)] = Station(
+            heats.height,
+            dict(heats.group_by("grade").len().sort("grade").iter_rows()),
+            _by_grade(here, "z"),
+            aims,
+            _aim_windows(here, aims),
+            _inputs(rows.filter(pl.col("station") == station)),
+        )
+    reference = Reference(bundle_hash, found.heats.height, stations, {}, {}, "monitoring-reference/v1")
+    reference.lots = _lots(found, reference)
+    pairs = by_lot(found, standardised(found, reference)).join(found.heats.select(ROW, "plant_id"), on=ROW)
+    reference.wander = _mean_square(
+        [wander(_renumbered(of), reference) for _, of in pairs.group_by("plant_id", maintain_order=True)]
+    )
+    return reference
+
+
+def _by_grade(errors: pl.DataFrame, column: str) -> dict[str, dict[str, ElementError]]:
+    found: dict[str, dict[str, ElementError]] = {}
+    figures = (
+        errors.group_by("grade", "element")
+        .agg(pl.len().alias("n"), pl.col(column).mean().alias("mean"), pl.col(column).std().alias("sd"))
+        .filter((pl.col("n") >= LEAST_HEATS) & (pl.col("sd") > 0))
+        .sort("grade", "element")
+    )
+    for grade, element, n, mean, sd in figures.iter_rows():
+        found.setdefault(grade, {})[element] = ElementError(n, mean, sd)
+    return found
+
+
+def _aim_windows(errors: pl.DataFrame, aims: dict[str, dict[str, ElementError]]) -> dict[str, Windows]:
+    standard = (
+        errors.join(errors_frame(aims, "m", "k"), on=["grade", "element"])
+        .select(
+            "element",
+            "has_aim",
+            ((pl.col("base") - pl.col("m")) / pl.col("k")).clip(-CLIPPED_AT, CLIPPED_AT).alias("aimed"),
+        )
+        .filter("has_aim")
+    )
+    return {str(element): windows_of(of["aimed"]) for (element,), of in sorted(standard.group_by("element"))}
+
+
+def windows_of(standard: pl.Series) -> Windows:
+    """Return what means of heats in a row do by themselves; a window needs three times as many heats."""
+    means = {str(w): standard.rolling_mean(w) for w in WINDOWS if standard.len() >= 3 * w}
+    return Windows(
+        {w: _number(of.std()) for w, of in means.items()},
+        {w: _number(of.abs().max()) for w, of in means.items()},
+    )
+
+
+def _inputs(rows: pl.LazyFrame) -> dict[str, Input]:
+    found: dict[str, Input] = {}
+    frame = inputs_of(rows)
+    for name in frame.columns[2:]:
+        read = frame.select("grade", value=name).drop_nulls()
+        if read.height < LEAST_HEATS:
+            continue
+        middle = _number(read["value"].median())
+        of_grades = read.group_by("grade").agg(pl.col("value").median(), pl.len().alias("n"))
+        by_grade = dict(
+            of_grades.filter(pl.col("n") >= LEAST_HEATS).select("grade", "value").sort("grade").iter_rows()
+        )
+        off = read["value"] - read["grade"].replace_strict(by_grade, default=middle, return_dtype=pl.Float64)
+        sd = _number(off.abs().median()) * SD_PER_MAD or _number(off.std())
+        if sd == 0:
+            continue
+        windows = windows_of((off / sd).clip(-CLIPPED_AT, CLIPPED_AT))
+        found[name] = Input(read.height, 1 - read.height / frame.height, middle, by_grade, sd, windows)
+    return found
+
+
+def _lots(found: Surprises, reference: Reference) -> dict[str, dict[str, LotSpread]]:
+    """Method of moments: the spread of the lots' estimates less what is due to the noise of the heats."""
+    pairs = by_lot(found, standardised(found, reference)).join(found.heats.select(ROW, "plant_id"), on=ROW)
+    matters = (
+        pairs.group_by("additive", "element")
+        .agg((pl.col("x") > MATTERS_FROM).sum().alias("n"))
+        .filter(pl.col("n") >= LEAST_SHARE * found.heats.height)
+    )
+    lots = (
+        pairs.join(matters, on=["additive", "element"], how="semi")
+        .group_by("plant_id", "additive", "element", "lot")
+        .agg(
+            pl.len().alias("heats"),
+            (pl.col("x") * pl.col("y")).sum().alias("sxy"),
+            (pl.col("x") ** 2).sum().alias("sxx"),
+        )
+        .filter(pl.col("sxx") > 0)
+        .with_columns((pl.col("sxy") / pl.col("sxx")).alias("b"))
+    )
+    result: dict[str, dict[str, LotSpread]] = {}
+    for (additive, element), of in lots.group_by("additive", "element", maintain_order=True):
+        told = of.filter(pl.col("sxx") > pl.col("sxx").max() / 20)
+        more = told.select((pl.col("b") ** 2 - 1 / pl.col("sxx")).mean()).item()
+        floor = LOT_SD_REL**2 / 4
+        sd_rel = math.sqrt(max(floor, more)) if told.height >= LEAST_LOTS else LOT_SD_REL
+        result.setdefault(str(additive), {})[str(element)] = LotSpread(
+            of.height, sd_rel, _number(of["heats"].mean()), _number(told["sxx"].mean())
+        )
+    return {additive: dict(sorted(elements.items())) for additive, elements in sorted(result.items())}
+
+
+def _renumbered(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Count the treatments of one plant from 0."""
+    return (
+        pairs.drop("plant_id")
+        .with_columns((pl.col(ROW).rank("dense") - 1).cast(pl.UInt32).alias(ROW))
+        .sort(ROW)
+    )
+
+
+def _mean_square(many: list[dict[str, float]]) -> dict[str, float]:
+    """The root mean square over plants."""
+    names = sorted({name for one in many for name in one})
+    return {name: math.sqrt(sum(one.get(name, 1.0) ** 2 for one in many) / len(many)) for name in names}
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0

@@ -1,0 +1,114 @@
+"""Do people aim elsewhere? Where their additions were to land: the base prediction for what was weighed.
+
+Where a recommendation of the model was shown and decided on, against where that would have landed, and
+against how people took the first such recommendations (a habit is no change). Else against the same grade
+in the training heats. It is told by what the model believed in both cases, so a wrong model does not look
+like people.
+"""
+
+import polars as pl
+
+from monitoring.diagnosis.budget import LOOK_EVERY, limit, looks_of_windows
+from monitoring.diagnosis.drift import BEYOND_FURTHEST
+from monitoring.diagnosis.looks import SCHEMA, beyond
+from monitoring.diagnosis.reference import CLIPPED_AT, WINDOWS, Reference, errors_frame
+from monitoring.measures.treatments import ROW, in_force, unrolled
+
+FIRST_SHOWN = 20  # of a station and grade: how people take recommendations when nothing has changed
+
+COLUMNS = [
+    "plant_id",
+    "heat_uid",
+    "station",
+    "treatment_no",
+    "revision",
+    "grade",
+    "completed_at",
+    "decided_recommendation_id",
+    "recommendation_id",
+    "recommendation_source",
+    "shown_at",
+    "decided_at",
+    "windows",
+    "recommended_predicted",
+    "weighed_predicted",
+]
+
+
+def aims(rows: pl.LazyFrame, reference: Reference) -> pl.DataFrame:
+    """Return one row per treatment and element whose window has an aim: `aimed`, in standard deviations of
+    the grade in the training heats, and `aimed_pct`, how much higher (wt %) people aimed; `was_shown` says
+    against what.
+    """
+    treatments = (
+        in_force(rows.select(COLUMNS).collect()).sort("completed_at", ROW).drop(ROW).with_row_index(ROW)
+    )
+    lazy = treatments.lazy()
+    was_shown = (
+        (pl.col("recommendation_source") == "model")
+        & (pl.col("decided_recommendation_id") == pl.col("recommendation_id"))
+        & (pl.col("shown_at") <= pl.col("decided_at"))
+    ).fill_null(False)
+    usual = [
+        errors_frame(of.aims, "usual_pct", "k").with_columns(pl.lit(station).alias("station"))
+        for station, of in reference.stations.items()
+    ]
+    shown = unrolled(lazy, "recommended_predicted").select(ROW, "element", recommended_pct="base_pct")
+    aimed_at = unrolled(lazy, "windows").drop_nulls("aim_pct")
+    return (
+        unrolled(lazy, "weighed_predicted")
+        .select(ROW, "element", "base_pct")
+        .join(lazy.select(ROW, "station", "grade", was_shown.alias("was_shown")), on=ROW)
+        .join(pl.concat(usual).lazy(), on=["station", "grade", "element"])
+        .join(aimed_at, on=[ROW, "element"], how="semi")
+        .join(shown, on=[ROW, "element"], how="left")
+        .with_columns((pl.col("was_shown") & pl.col("recommended_pct").is_not_null()).alias("was_shown"))
+        .sort(ROW, "element")
+        .with_columns(
+            (
+                pl.col("base_pct")
+                - pl.when("was_shown").then(pl.col("recommended_pct")).otherwise(pl.col("usual_pct"))
+            ).alias("off_pct")
+        )
+        .with_columns(
+            pl.when("was_shown")
+            .then(
+                pl.col("off_pct")
+                - pl.col("off_pct").head(FIRST_SHOWN).mean().over("station", "grade", "element", "was_shown")
+            )
+            .otherwise(pl.col("off_pct"))
+            .alias("aimed_pct")
+        )
+        .with_columns((pl.col("aimed_pct") / pl.col("k")).clip(-CLIPPED_AT, CLIPPED_AT).alias("aimed"))
+        .select(ROW, "station", "grade", "element", "was_shown", "aimed", "aimed_pct")
+        .collect()
+    )
+
+
+def people(aimed: pl.DataFrame, elements: list[str], reference: Reference) -> pl.DataFrame:
+    """Look every `LOOK_EVERY` treatments at the elements that are added, station by station."""
+    at = limit("people", looks_of_windows(len(elements), len(WINDOWS)))
+    found = [pl.DataFrame(schema=SCHEMA)]
+    for station, of in reference.stations.items():
+        for element in elements:
+            windows = of.aim_windows.get(element)
+            here = aimed.filter(station=station, element=element)
+            for window in WINDOWS:
+                if windows is None or (sd := windows.sd.get(str(window))) is None:
+                    continue
+                sd = max(sd, BEYOND_FURTHEST * windows.furthest[str(window)] / at)
+                looks = (
+                    here.lazy()
+                    .with_columns(
+                        pl.col("aimed").rolling_mean(window).alias("estimate"),
+                        pl.col(ROW).shift(window - 1).alias("since"),
+                        (sd**2 + pl.col("was_shown").cast(pl.Float64).rolling_mean(window) / FIRST_SHOWN)
+                        .sqrt()
+                        .alias("sd"),
+                        pl.lit(at).alias("limit"),
+                    )
+                    .gather_every(LOOK_EVERY, LOOK_EVERY - 1)
+                    .drop_nulls(["estimate", "since"])
+                )
+                found.append(beyond(looks, "people"))
+    return pl.concat(found)

@@ -1,0 +1,145 @@
+"""What is normal for a model: how its base prediction missed in the heats that it was trained on, and what
+those heats were like. It is never taken from the heats under test.
+
+The contract is `contracts/monitoring/reference.v1.schema.json`; `building` makes one.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import polars as pl
+from msgspec import Meta, Struct
+
+from monitoring.diagnosis.surprises import Surprises
+from monitoring.errors import UnreadableFileError
+from monitoring.measures.treatments import ROW
+
+Above0 = Annotated[float, Meta(gt=0)]
+CLIPPED_AT = 4.0  # standard deviations; a false reading is no shift
+WINDOWS = (20, 40, 80)
+
+
+class ElementError(Struct):
+    """Standardised base error (measured minus predicted, over the stated sd) of one element and grade."""
+
+    n: Annotated[int, Meta(ge=1)]
+    mean: float
+    sd: Above0
+
+
+class LotSpread(Struct):
+    """How far, relative, lots differ from their certificates: 1 sd, from heat errors; and what a heat
+    tells.
+    """
+
+    lots: int
+    sd_rel: Above0
+    heats_per_lot: float
+    information: float  # of a whole lot: 1 / (standard error)^2
+
+
+class Windows(Struct):
+    """The mean of so many heats in a row, in standard deviations of one heat: its sd, and the furthest it
+    was.
+    """
+
+    sd: dict[str, float]
+    furthest: dict[str, float]
+
+
+class Input(Struct):
+    """An input of the station: how often it is missing, its middle by grade, and its sd within grades."""
+
+    n: int
+    missing: float
+    middle: float
+    by_grade: dict[str, float]
+    sd: Above0
+    windows: Windows
+
+
+class Station(Struct):
+    """`grades` and `aims` by grade and element: the base errors, and where people's additions were to land
+    (the base prediction for them, wt %); `aim_windows` by element.
+    """
+
+    heats: int
+    grade_heats: dict[str, int]
+    grades: dict[str, dict[str, ElementError]]
+    aims: dict[str, dict[str, ElementError]]
+    aim_windows: dict[str, Windows]
+    inputs: dict[str, Input]
+
+
+class Reference(Struct):
+    """One bundle's reference. `heats`: treatments in all. `lots`: additive to element to spread, both
+    stations together. `wander`: by how much more than lots and noise explain all lots of an element, or of
+    every one ("scale"), are off together by themselves, as a factor on the standard deviation.
+    """
+
+    bundle_hash: str | None
+    heats: int
+    stations: dict[str, Station]
+    lots: dict[str, dict[str, LotSpread]]
+    wander: dict[str, float]
+    format: Literal["monitoring-reference/v1"]
+
+
+def errors_frame(of: dict[str, dict[str, ElementError]], mean: str, sd: str) -> pl.DataFrame:
+    """Return `grade`, `element` and the two figures as a frame to join by."""
+    rows = [(g, e, error.mean, error.sd) for g, elements in of.items() for e, error in elements.items()]
+    schema = {"grade": pl.String, "element": pl.String, mean: pl.Float64, sd: pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def read(file: Path) -> Reference:
+    """Read a reference. Raises UnreadableFileError."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Reference)
+    except (OSError, msgspec.DecodeError) as error:
+        what = "a reference, as contracts/monitoring says"
+        raise UnreadableFileError(str(error), where=str(file), allowed=what) from error
+
+
+def write(reference: Reference, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(reference), indent=1) + b"\n")
+
+
+def standardised(found: Surprises, reference: Reference) -> pl.DataFrame:
+    """Return one row per treatment and element that the reference knows for its grade: `y`, the base error in
+    standard deviations of that grade's (mean 0, sd 1 while nothing is wrong, clipped), and `s_pct`, that
+    standard deviation in wt %.
+    """
+    known = pl.concat(
+        [errors_frame({}, "m", "k").with_columns(pl.lit("").alias("station"))]
+        + [
+            errors_frame(of.grades, "m", "k").with_columns(pl.lit(station).alias("station"))
+            for station, of in reference.stations.items()
+        ]
+    )
+    return (
+        found.surprises.lazy()
+        .join(found.heats.lazy().select(ROW, "station", "grade"), on=ROW)
+        .join(known.lazy(), on=["station", "grade", "element"])
+        .with_columns(
+            ((pl.col("z") - pl.col("m")) / pl.col("k")).clip(-CLIPPED_AT, CLIPPED_AT).alias("y"),
+            (pl.col("sd_pct") * pl.col("k")).alias("s_pct"),
+        )
+        .select(ROW, "station", "grade", "element", "y", "s_pct", "pct", "first_pct")
+        .sort(ROW, "element")
+        .collect()
+    )
+
+
+def by_lot(found: Surprises, standard: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per treatment, lot and element that the lot brings: `y` and `x`, by how many standard
+    deviations the result would be off if the lot brought 100 % more than its certificate says.
+    """
+    return (
+        found.added.join(standard.select(ROW, "station", "element", "y", "s_pct"), on=[ROW, "element"])
+        .with_columns((pl.col("added_pct") / pl.col("s_pct")).alias("x"))
+        .select(ROW, "station", "additive", "lot", "element", "x", "y")
+        .sort(ROW)
+    )
