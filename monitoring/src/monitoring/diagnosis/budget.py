@@ -4,8 +4,8 @@ Every test here looks at a number that is normal with mean 0 and known variance 
 alarms where it is beyond a limit. The expected number of false alarms is at most the sum of the tail
 probabilities of all looks (union bound; whatever hangs together with whatever else). So the budget, in false
 alarms per `HEATS` heats, is shared out over the kinds of tests, and within a kind over all the looks that it
-takes in as many heats; `tests/diagnosis/test_budget.py` adds the looks up. How often a lot is looked at and how its
-budget is shared was chosen on simulated replays of a low lot, so its delays have to be judged on other seeds.
+takes in as many heats; `tests/diagnosis/test_budget.py` adds the looks up. How often a lot is looked at, and
+what each look may spend, was chosen on simulated replays of a low lot: judge its delays on other seeds.
 """
 
 from statistics import NormalDist
