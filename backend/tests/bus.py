@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import queue
 import os
 import socket
 import subprocess
@@ -106,16 +107,22 @@ def stored(url: str, stream: str) -> list[tuple[str, dict[str, str], bytes]]:
 @contextmanager
 def running(run_until: Callable[[asyncio.Event], Awaitable[None]]) -> Iterator[None]:
     """A consumer or publisher in a thread of this process, stopped at the end."""
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-    thread = threading.Thread(target=loop.run_until_complete, args=(run_until(stop),))
+    started: queue.SimpleQueue[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = queue.SimpleQueue()
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        started.put((asyncio.get_running_loop(), stop))
+        await run_until(stop)
+
+    # asyncio.run ends the client's own tasks before it closes the loop.
+    thread = threading.Thread(target=asyncio.run, args=(run(),))
     thread.start()
+    loop, stop = started.get()
     try:
         yield
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join()
-        loop.close()
 
 
 @contextmanager
