@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-import queue
 import os
+import queue
 import socket
 import subprocess
 import sysconfig
