@@ -151,7 +151,8 @@ class TemperatureModel(Record, frozen=True, kw_only=True):
     slopes: dict[Slug, float] = field(default_factory=dict)
 
 
-class StationModel(Record, frozen=True, kw_only=True):
+# Equal to itself alone (eq=False), so that what follows from one can be remembered by it.
+class StationModel(Record, frozen=True, kw_only=True, eq=False):
     """One station, trained on so many `heats`; `interval_level` is the coverage of interval_factor."""
 
     heats: Annotated[int, Meta(ge=0)]
