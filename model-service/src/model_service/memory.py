@@ -82,7 +82,8 @@ def effects(residual: Array, added: Array, settings: Settings) -> Effects:
 def _apart(heats: int) -> NDArray[np.intp]:
     """How many heats lie between two (n, n)."""
     ages = np.arange(heats)
-    return np.abs(ages[:, None] - ages)
+    apart: NDArray[np.intp] = np.abs(ages[:, None] - ages)
+    return apart
 
 
 def _absurd(residual: Array, sd: Array) -> NDArray[np.bool_]:

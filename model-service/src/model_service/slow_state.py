@@ -139,13 +139,16 @@ def base_pct(outcome: Outcome, added_kg: Sequence[float]) -> Vector:
     return result
 
 
+_Lot = tuple[str, str | None]
+
+
 class _Finished(NamedTuple):
     """What a finished heat tells every request that it stands in, elements as `_in_order`: result - base
     prediction (wt %, nan where unknown), whether there is one, and per lot its assay (wt %) and kg per kg."""
 
     residual_pct: list[float]
     is_of_use: bool
-    tipped: list[tuple[tuple[str, str | None], list[float], float]]
+    tipped: list[tuple[_Lot, list[float], float]]
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -183,13 +186,11 @@ def _residuals(after: Chemistry, base: dict[str, float], elements: Sequence[str]
     ]
 
 
-def _tipped(
-    station: StationModel, recent: RecentHeat
-) -> list[tuple[tuple[str, str | None], list[float], float]]:
+def _tipped(station: StationModel, recent: RecentHeat) -> list[tuple[_Lot, list[float], float]]:
     mass_kg = 1000.0 * believed_mass_t(station, recent.heat)
     offers = {(offer.additive, offer.lot): offer for offer in reversed(recent.additives)}
     by_name = {offer.additive: offer for offer in reversed(recent.additives)}
-    assays, shares = dict[tuple[str, str | None], list[float]](), dict[tuple[str, str | None], float]()
+    assays, shares = dict[_Lot, list[float]](), dict[_Lot, float]()
     for addition in recent.additions:
         key = (addition.additive, addition.lot)
         offer = offers.get(key) or by_name.get(addition.additive)
@@ -204,9 +205,9 @@ def _tipped(
 
 def _lots(
     finished: Sequence[_Finished], columns: Sequence[int]
-) -> tuple[dict[tuple[str, str | None], int], NDArray[np.float64]]:
-    """Lots by name, and what each brought of each element (e, n, k), wt %; by the newest heat's certificate."""
-    lots: dict[tuple[str, str | None], int] = {}
+) -> tuple[dict[_Lot, int], NDArray[np.float64]]:
+    """Lots by name, and what each brought of each element (e, n, k), wt %; by its newest certificate."""
+    lots: dict[_Lot, int] = {}
     assays, at, shares = list[list[float]](), list[int](), list[float]()
     for heat in finished:
         for key, assay, share in heat.tipped:
