@@ -41,7 +41,7 @@ class Correction(NamedTuple):
         slope: NDArray[np.float64] = outcome.slope + outcome.added_per_kg * self.lots
         return slope
 
-    def pct(self, outcome: Outcome, added_kg: Sequence[float]) -> Vector:
+    def pct(self, outcome: Outcome, added_kg: Sequence[float] | Vector) -> Vector:
         """What is added to the base prediction."""
         kilograms = np.asarray(added_kg, dtype=float)
         pct: Vector = self.bias_pct + kilograms @ (outcome.added_per_kg * self.lots)
@@ -133,7 +133,7 @@ def offers_of(additions: Sequence[Addition], offers: Sequence[Additive]) -> list
     return None if None in found else [offer for offer in found if offer is not None]
 
 
-def base_pct(outcome: Outcome, added_kg: Sequence[float]) -> Vector:
+def base_pct(outcome: Outcome, added_kg: Sequence[float] | Vector) -> Vector:
     """Return the base prediction (wt %) for the kilograms."""
     result: Vector = outcome.constant_pct + np.asarray(added_kg, dtype=float) @ outcome.slope
     return result
