@@ -6,6 +6,7 @@ from model_service.contracts import Additive, RecoveryUsed
 from model_service.outcome import Outcome, Vector, sd_pct
 from model_service.parameters import StationModel
 from model_service.slow_state import Correction
+from model_service.state import slopes_of
 
 _TELLING_SD = 5.0  # a recovery is told with what offsets do to it only where this many sd are added
 _WORTH_SAYING = 0.0005
@@ -61,12 +62,10 @@ def recoveries_used(
 def _of_state(station: StationModel, outcome: Outcome, e: int, per_pct: float) -> list[str]:
     model, state = outcome.models[e], outcome.states[e]
     reasons = _reason("usual gain or loss beside the additions", model.offset_pct * per_pct)
-    for feature, value in zip(station.features, outcome.row, strict=True):
-        name = feature.name
-        slope = model.recovery_slopes.get(name, 0.0) + per_pct * model.offset_slopes.get(name, 0.0)
-        share = slope * (value - feature.default)
+    for i, feature, recovery_slope, offset_slope in slopes_of(station, model):
+        share = (recovery_slope + per_pct * offset_slope) * (outcome.row[i] - feature.default)
         if abs(share) >= _WORTH_SAYING:
-            reasons += _reason(_in_words(name, value, feature.unit), share)
+            reasons += _reason(_in_words(feature.name, outcome.row[i], feature.unit), share)
     return reasons + _reason("measurements together", state.tree_recovery + per_pct * state.tree_offset_pct)
 
 

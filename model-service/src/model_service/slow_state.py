@@ -144,11 +144,12 @@ _Lot = tuple[str, str | None]
 
 class _Finished(NamedTuple):
     """What a finished heat tells every request that it stands in, elements as `_in_order`: result - base
-    prediction (wt %, nan where unknown), whether there is one, and per lot its assay (wt %) and kg per kg."""
+    prediction (wt %, nan where unknown), whether there is one, and of each lot its assay and kg per kg."""
 
     residual_pct: list[float]
     is_of_use: bool
-    tipped: list[tuple[_Lot, list[float], float]]
+    lots: dict[_Lot, list[float]]
+    shares: list[float]
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -156,7 +157,8 @@ def _finished(bundle: Bundle, recent: RecentHeat) -> _Finished:
     """A heat stands in up to thirty requests: what it tells is found out once."""
     station = bundle.parameters.stations[recent.treatment.station]
     elements, base = _in_order(station), _base_prediction(bundle, station, recent)
-    return _Finished(_residuals(recent.chemistry_after, base, elements), bool(base), _tipped(station, recent))
+    lots, shares = _tipped(station, recent)
+    return _Finished(_residuals(recent.chemistry_after, base, elements), bool(base), lots, shares)
 
 
 def _base_prediction(bundle: Bundle, station: StationModel, recent: RecentHeat) -> dict[str, float]:
@@ -186,7 +188,7 @@ def _residuals(after: Chemistry, base: dict[str, float], elements: Sequence[str]
     ]
 
 
-def _tipped(station: StationModel, recent: RecentHeat) -> list[tuple[_Lot, list[float], float]]:
+def _tipped(station: StationModel, recent: RecentHeat) -> tuple[dict[_Lot, list[float]], list[float]]:
     mass_kg = 1000.0 * believed_mass_t(station, recent.heat)
     offers = {(offer.additive, offer.lot): offer for offer in reversed(recent.additives)}
     by_name = {offer.additive: offer for offer in reversed(recent.additives)}
@@ -200,23 +202,18 @@ def _tipped(station: StationModel, recent: RecentHeat) -> list[tuple[_Lot, list[
         if key not in assays:
             held = [offer.assay.get(e, 0.0) for e in _in_order(station)]
             assays[key] = [pct if pct >= MAIN_PCT else 0.0 for pct in held]
-    return [(key, assay, shares[key]) for key, assay in assays.items()]
+    return assays, list(shares.values())
 
 
 def _lots(
     finished: Sequence[_Finished], columns: Sequence[int]
 ) -> tuple[dict[_Lot, int], NDArray[np.float64]]:
     """Lots by name, and what each brought of each element (e, n, k), wt %; by its newest certificate."""
-    lots: dict[_Lot, int] = {}
-    assays, at, shares = list[list[float]](), list[int](), list[float]()
-    for heat in finished:
-        for key, assay, share in heat.tipped:
-            k = lots.setdefault(key, len(assays))
-            if k == len(assays):
-                assays.append(assay)
-            at.append(k)
-            shares.append(share)
+    keys = [key for heat in finished for key in heat.lots]
+    lots = {key: k for k, key in enumerate(dict.fromkeys(keys))}
+    newest = {key: assay for heat in reversed(finished) for key, assay in heat.lots.items()}
     tipped = np.zeros((len(finished), len(lots)))
-    tipped[np.repeat(np.arange(len(finished)), [len(heat.tipped) for heat in finished]), at] = shares
-    held = np.array(assays).reshape(len(lots), -1)[:, columns] if lots else np.zeros((0, len(columns)))
+    heats = np.repeat(np.arange(len(finished)), [len(heat.shares) for heat in finished])
+    tipped[heats, [lots[key] for key in keys]] = [share for heat in finished for share in heat.shares]
+    held = np.array([newest[key] for key in lots]).reshape(len(lots), -1)[:, columns]
     return lots, tipped * held.T[:, None, :]
