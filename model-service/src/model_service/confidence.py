@@ -1,6 +1,7 @@
 """From standard deviations to probabilities; conformal factors stretch the normal to what was seen."""
 
 import math
+from functools import lru_cache
 from statistics import NormalDist
 
 from model_service.contracts import Window
@@ -15,6 +16,7 @@ def normal_quantile(probability: float) -> float:
     return _NORMAL.inv_cdf(min(probability, 1 - 1e-12))
 
 
+@lru_cache(maxsize=1024)
 def stretch(interval_factor: float, level: float) -> float:
     """Return by how much the sd must be multiplied so that a normal interval has the conformal width."""
     return interval_factor / _NORMAL.inv_cdf((1 + level) / 2)

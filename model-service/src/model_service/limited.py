@@ -105,7 +105,7 @@ def _temperature(
 ) -> list[Limited]:
     if heat.temperature_after_min_c is None:
         return []
-    after = temperature_after(station, heat, outcome.mass_t, offers)
+    after = temperature_after(station, heat, outcome.row, outcome.mass_t, offers)
     if after is None:
         return []
     nothing, sd = np.zeros(len(offers)), max(after.sd_c, 1.0)

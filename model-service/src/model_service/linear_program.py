@@ -13,6 +13,7 @@ dearest additive, which keeps HiGHS in scale.
 """
 
 import threading
+from functools import lru_cache
 from typing import NamedTuple
 
 import highspy
@@ -92,15 +93,15 @@ def required_margin_pct(problem: Problem, added_pct: NDArray[np.float64]) -> NDA
 
 def shortage_price(problem: Problem) -> float:
     """Return the price of a shortage of one sd of any element."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ways = np.where(problem.slope > 0, problem.price[:, None] * unit_pct(problem) / problem.slope, np.inf)
+    ways = np.full_like(problem.slope, np.inf)
+    np.divide(problem.price[:, None] * unit_pct(problem), problem.slope, out=ways, where=problem.slope > 0)
     cheapest = ways.min(axis=0, initial=np.inf)[np.isfinite(problem.low_pct)]
-    finite = cheapest[np.isfinite(cheapest)]
-    return _DEARER * max(float(finite.max(initial=0.0)), float(problem.price.max(initial=0.0)), 1e-6)
+    dearest = max((price for price in cheapest.tolist() if price < np.inf), default=0.0)
+    return _DEARER * max(dearest, max(problem.price.tolist(), default=0.0), 1e-6)
 
 
-def shortage_cost(problem: Problem, short_sd: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the cost of shortages (in sd, last axis elements), in prices of one sd; convex.
+def shortage_cost(problem: Problem, short_sd: NDArray[np.float64], price: float) -> NDArray[np.float64]:
+    """Return the cost of shortages (in sd, last axis elements), in prices of one sd, `price`; convex.
 
     What is negative is margin to spare, and costs less than 0 where a miss has a price.
     """
@@ -108,7 +109,7 @@ def shortage_cost(problem: Problem, short_sd: NDArray[np.float64]) -> NDArray[np
     cost: NDArray[np.float64] = short + (_OUTSIDE - 1.0) * np.maximum(short - problem.z, 0.0)
     if not problem.spare_sd.size:
         return cost
-    spare, price = np.maximum(-short_sd, 0.0), shortage_price(problem)
+    spare = np.maximum(-short_sd, 0.0)
     for length, earned in zip(problem.spare_sd.T, problem.spare_price.T, strict=True):
         piece = np.minimum(spare, length)
         cost -= piece * (earned / price)
@@ -147,11 +148,9 @@ def solve(problem: Problem, *, free: bool = False) -> Optimum:
             (problem.constant_pct - problem.high_pct)[high] / unit[high],
         )
     )
-    guessed = _tangents(problem, columns, np.arange(elements), _first_guess(problem))
-    matrix = np.concatenate((_limit_rows(problem, columns, low, high), guessed.rows))
-
     highs = _highs()
-    _pass(highs, cost, lower, upper, matrix, np.concatenate((bounds, guessed.bounds)))
+    limits = _limit_rows(problem, low, high, bounds)
+    _pass(highs, cost, lower, upper, limits, _tangents(problem, np.arange(elements), _first_guess(problem)))
     for _ in range(_ROUNDS):
         highs.run()
         if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
@@ -164,7 +163,7 @@ def solve(problem: Problem, *, free: bool = False) -> Optimum:
         if not lacking.any():
             break
         where = np.flatnonzero(lacking)
-        _add(highs, *_tangents(problem, columns, where, added_pct[where]))
+        _add(highs, _tangents(problem, where, added_pct[where]))
 
     short, dual = np.zeros((2, elements)), np.zeros((2, elements))
     shortages = values[slacks:spares:2] + values[slacks + 1 : spares : 2]
@@ -185,24 +184,42 @@ def solve(problem: Problem, *, free: bool = False) -> Optimum:
 
 
 class _Rows(NamedTuple):
-    """Rows over all columns, and the least that each must give."""
+    """Rows of as many values each (r, w), their columns, and the least that each must give (r,)."""
 
-    rows: Matrix
+    columns: NDArray[np.int32]
+    values: Matrix
     bounds: Vector
 
 
-def _limit_rows(problem: Problem, columns: int, low: Indices, high: Indices) -> Matrix:
+def _limit_rows(problem: Problem, low: Indices, high: Indices, bounds: Vector) -> _Rows:
     """Return the rows of: prediction - margin + slacks - spare >= lower limit, and its mirror; in sd."""
     additives, elements = problem.slope.shape
-    per_kg, limits = (problem.slope / unit_pct(problem)).T, len(low) + len(high)
-    rows, of = np.zeros((limits, columns)), np.arange(limits)
-    rows[: len(low), :additives], rows[len(low) :, :additives] = per_kg[low], -per_kg[high]
-    rows[of, additives + np.concatenate((low, high))] = -1.0
-    rows[of, additives + elements + 2 * of] = rows[of, additives + elements + 2 * of + 1] = 1.0
-    spares, pieces = additives + elements + 2 * limits, problem.spare_sd.shape[1]
-    for piece in range(pieces):
-        rows[of, spares + pieces * of + piece] = -1.0
-    return rows
+    limited, pieces = (*low.tolist(), *high.tolist()), problem.spare_sd.shape[1]
+    values = np.empty((len(limited), additives + 3 + pieces))
+    per_kg = (problem.slope / unit_pct(problem)).T
+    values[: len(low), :additives] = per_kg[low]
+    values[len(low) :, :additives] = -per_kg[high]
+    values[:, additives:] = -1.0
+    values[:, additives + 1 : additives + 3] = 1.0
+    return _Rows(_columns_of_limits(additives, elements, limited, pieces), values, bounds)
+
+
+@lru_cache(maxsize=256)
+def _columns_of_limits(
+    additives: int, elements: int, limited: tuple[int, ...], pieces: int
+) -> NDArray[np.int32]:
+    of = np.arange(len(limited))[:, None]
+    slacks = additives + elements + 2 * of
+    spares = additives + elements + 2 * len(limited) + pieces * of + np.arange(pieces)
+    kilograms = np.broadcast_to(np.arange(additives), (len(limited), additives))
+    margins = additives + np.array(limited, dtype=np.int32)[:, None]
+    return np.hstack((kilograms, margins, slacks, slacks + 1, spares)).astype(np.int32)
+
+
+@lru_cache(maxsize=256)
+def _columns_of_tangents(additives: int, elements: int) -> NDArray[np.int32]:
+    kilograms = np.broadcast_to(np.arange(additives), (elements, additives))
+    return np.hstack((kilograms, additives + np.arange(elements)[:, None])).astype(np.int32)
 
 
 def _first_guess(problem: Problem) -> Vector:
@@ -222,26 +239,24 @@ def _first_guess(problem: Problem) -> Vector:
     return added
 
 
-def _tangents(problem: Problem, columns: int, of: Indices, added_pct: Vector) -> _Rows:
+def _tangents(problem: Problem, of: Indices, added_pct: Vector) -> _Rows:
     """Return for elements `of`: margin >= z * (sd at added_pct + derivative * (added - added_pct)), in sd."""
-    unit, z = np.sqrt(problem.variance[of]), problem.z[of]
-    growing = problem.recovery_variance[of] * added_pct
-    sd = np.sqrt(problem.variance[of] + growing * added_pct)
+    variance, z = problem.variance[of], problem.z[of]
+    unit, growing = np.sqrt(variance), problem.recovery_variance[of] * added_pct
+    sd = np.sqrt(variance + growing * added_pct)
     derivative = growing / sd
-    additives = problem.slope.shape[0]
-    rows = np.zeros((len(of), columns))
-    rows[:, :additives] = -(z * derivative / unit)[:, None] * problem.added_per_kg[:, of].T
-    rows[np.arange(len(of)), additives + of] = 1.0
-    return _Rows(rows, z * (sd - derivative * added_pct) / unit)
+    additives, elements = problem.slope.shape
+    values = np.ones((len(of), additives + 1))
+    values[:, :additives] = -(z * derivative / unit)[:, None] * problem.added_per_kg.T[of]
+    columns = _columns_of_tangents(additives, elements)[of]
+    return _Rows(columns, values, z * (sd - derivative * added_pct) / unit)
 
 
-def _pass(
-    highs: highspy.Highs, cost: Vector, lower: Vector, upper: Vector, matrix: Matrix, row_lower: Vector
-) -> None:
-    start, index, values = _sparse(matrix)
+def _pass(highs: highspy.Highs, cost: Vector, lower: Vector, upper: Vector, *blocks: _Rows) -> None:
+    start, index, values = _sparse(*blocks)
     highs.passModel(
-        matrix.shape[1],
-        matrix.shape[0],
+        len(cost),
+        len(start),
         len(index),
         int(highspy.MatrixFormat.kRowwise),
         int(highspy.ObjSense.kMinimize),
@@ -249,25 +264,29 @@ def _pass(
         cost,
         lower,
         upper,
-        row_lower,
-        np.full(matrix.shape[0], np.inf),
+        np.concatenate([block.bounds for block in blocks]),
+        np.full(len(start), np.inf),
         start,
         index,
         values,
-        np.zeros(matrix.shape[1], dtype=np.int32),
+        np.zeros(len(cost), dtype=np.int32),
     )
 
 
-def _add(highs: highspy.Highs, rows: Matrix, bounds: Vector) -> None:
+def _add(highs: highspy.Highs, rows: _Rows) -> None:
     start, index, values = _sparse(rows)
-    highs.addRows(len(rows), bounds, np.full(len(rows), np.inf), len(index), start, index, values)
+    highs.addRows(len(start), rows.bounds, np.full(len(start), np.inf), len(index), start, index, values)
 
 
-def _sparse(matrix: Matrix) -> tuple[NDArray[np.int32], NDArray[np.int32], Vector]:
+def _sparse(*blocks: _Rows) -> tuple[NDArray[np.int32], NDArray[np.int32], Vector]:
     """Return where each row starts, columns and values, all but zeros."""
-    row_of, index = np.nonzero(matrix)
-    start = np.searchsorted(row_of, np.arange(len(matrix)))
-    return start.astype(np.int32), index.astype(np.int32), matrix[row_of, index]
+    values = np.concatenate([block.values.ravel() for block in blocks])
+    columns = np.concatenate([block.columns.ravel() for block in blocks])
+    kept = values != 0.0
+    widths = np.concatenate([np.full(len(block.values), block.values.shape[1]) for block in blocks])
+    before = np.concatenate(([0], np.cumsum(kept)))
+    start = before[np.cumsum(widths) - widths]
+    return start.astype(np.int32), columns[kept], values[kept]
 
 
 _kept = threading.local()

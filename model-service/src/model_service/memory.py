@@ -11,6 +11,7 @@ prior allows gets a wider one. Arrays: series b (elements of one heat, or heats 
 lots k.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -52,26 +53,37 @@ def effects(residual: Array, added: Array, settings: Settings) -> Effects:
     known = ~np.isnan(residual) & ~_absurd(residual, settings.noise_sd)
     found = np.where(known, residual, 0.0)
     noise = settings.noise_sd[:, None] ** 2 * np.where(known, 1.0, _NOTHING)
-    ages = np.arange(residual.shape[1])
-    fading = (0.5 ** (1.0 / settings.half_life))[:, None] ** np.arange(len(ages) + 1)
+    heats = residual.shape[1]
+    fading = (0.5 ** (1.0 / settings.half_life))[:, None] ** np.arange(heats + 1)
     bias_variance = settings.bias_sd[:, None] ** 2
-    wander = (bias_variance * fading)[:, np.abs(ages[:, None] - ages)]
+    wander = (bias_variance * fading)[:, _apart(heats)]
     lot_variance = np.broadcast_to(settings.lot_sd[:, None] ** 2, (len(residual), added.shape[2]))
 
-    weight = _solved(found, wander, added, lot_variance, noise)
+    of_lots = _of_lots(added, lot_variance)
+    weight = _solved(wander + of_lots, noise, found)
     off = np.where(known, noise * weight, 0.0) / settings.noise_sd[:, None]
     newest, jumped = _jump(off, known)
     level = (off * newest).sum(axis=1) / np.maximum(newest.sum(axis=1), 1)
     apart = np.abs(off - newest * level[:, None])
     noise = noise * np.where(apart > _ABSURD, _NOTHING, np.maximum(apart / _HUBER, 1.0) ** 2)
-    step_variance = jumped * (_JUMP_SD * settings.noise_sd) ** 2
-    lot_variance = _widened(lot_variance, _told(added, weight), (added**2 / noise[:, :, None]).sum(axis=1))
-
+    information = ((1.0 / noise)[:, None, :] @ added**2)[:, 0, :]
+    widened = _widened(lot_variance, _told(added, weight), information)
+    if np.any(widened != lot_variance):
+        of_lots, lot_variance = _of_lots(added, widened), widened
+    to_next = bias_variance * fading[:, 1:]
     if np.any(jumped):
-        wander = wander + step_variance[:, None, None] * newest[:, :, None] * newest[:, None, :]
-    weight = _solved(found, wander, added, lot_variance, noise)
-    to_next = bias_variance * fading[:, 1:] + step_variance[:, None] * newest
+        step = (jumped * (_JUMP_SD * settings.noise_sd) ** 2)[:, None] * newest
+        wander, to_next = wander + step[:, :, None] * newest[:, None, :], to_next + step
+    weight = _solved(wander + of_lots, noise, found)
     return Effects((to_next * weight).sum(axis=1), lot_variance * _told(added, weight))
+
+
+@lru_cache(maxsize=64)
+def _apart(heats: int) -> NDArray[np.intp]:
+    """How many heats lie between two (n, n)."""
+    ages = np.arange(heats)
+    apart: NDArray[np.intp] = np.abs(ages[:, None] - ages)
+    return apart
 
 
 def _absurd(residual: Array, sd: Array) -> NDArray[np.bool_]:
@@ -92,10 +104,15 @@ def _absurd(residual: Array, sd: Array) -> NDArray[np.bool_]:
     return absurd
 
 
-def _solved(residual: Array, wander: Array, added: Array, lot_variance: Array, noise: Array) -> Array:
-    """Residuals divided by their covariance (b, n)."""
-    of_lots = np.matmul(added * lot_variance[:, None, :], added.transpose(0, 2, 1))
-    covariance = wander + of_lots + noise[:, :, None] * np.eye(residual.shape[1])
+def _of_lots(added: Array, lot_variance: Array) -> Array:
+    """Covariance of heats that share lots (b, n, n)."""
+    shared: Array = (added * lot_variance[:, None, :]) @ added.transpose(0, 2, 1)
+    return shared
+
+
+def _solved(covariance: Array, noise: Array, residual: Array) -> Array:
+    """Residuals divided by their `covariance`, which gets the noise here (b, n)."""
+    covariance.reshape(len(covariance), -1)[:, :: noise.shape[1] + 1] += noise
     return np.asarray(np.linalg.solve(covariance, residual[:, :, None]), dtype=np.float64)[:, :, 0]
 
 

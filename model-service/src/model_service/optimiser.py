@@ -98,8 +98,8 @@ def _merits(problem: Problem, price: float, now: Vector, ups: Matrix, downs: Mat
     total = np.concatenate((none, ups))[:, None, :] + (now + np.concatenate((none, downs)))
     elements = len(problem.constant_pct)
     predicted = problem.constant_pct + total[:, :, 1 : elements + 1]
-    margin, unit = required_margin_pct(problem, total[:, :, elements + 1 :]), unit_pct(problem)
-    shortage = shortage_cost(problem, (problem.low_pct + margin - predicted) / unit)
-    shortage += shortage_cost(problem, (predicted + margin - problem.high_pct) / unit)
-    merits: NDArray[np.float64] = total[:, :, 0] + price * shortage.sum(axis=2)
+    margin = required_margin_pct(problem, total[:, :, elements + 1 :])
+    short_pct = np.array((problem.low_pct + margin - predicted, predicted + margin - problem.high_pct))
+    shortage = shortage_cost(problem, short_pct / unit_pct(problem), price)
+    merits: NDArray[np.float64] = total[:, :, 0] + price * (shortage[0] + shortage[1]).sum(axis=2)
     return merits

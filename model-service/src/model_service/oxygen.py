@@ -12,6 +12,7 @@ More silicon leaves less oxygen to manganese: a negative share is protection. Ar
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -63,19 +64,16 @@ def oxygen_kg_t(balance: OxygenBalance, readings: Readings) -> Array:
     A reading taken at its face would be too high where it is high, and its share of the truth learnt as less.
     """
     carbon = np.where(readings.carbon_pct > 0, readings.carbon_pct, np.nan)
-    estimates = (  # of the logarithm of the dissolved oxygen, each with its sd
-        (np.log(readings.oxygen_ppm), balance.probe_sd),
-        (np.log(balance.carbon_oxygen_pct_ppm / carbon), balance.by_carbon_sd),
-        (np.full(len(carbon), math.log(balance.usual_ppm)), balance.usual_sd),
-    )
-    log_ppm, precision = np.zeros_like(carbon), np.zeros_like(carbon)
-    for estimate, sd in estimates:
-        weight = np.where(np.isnan(estimate), 0.0, 1.0 / sd**2)
-        log_ppm, precision = log_ppm + weight * np.nan_to_num(estimate), precision + weight
-    ppm = np.clip(np.exp(log_ppm / precision), _LOW_PPM, _HIGH_PPM)
-    feo = np.where(np.isnan(readings.feo_pct), balance.feo_pct, readings.feo_pct)
-    mno = np.where(np.isnan(readings.mno_pct), balance.mno_pct, readings.mno_pct)
-    slag = np.where(np.isnan(readings.carry_over_kg_t), balance.carry_over_kg_t, readings.carry_over_kg_t)
+    # The logarithm of the dissolved oxygen, in three ways.
+    found = np.array((readings.oxygen_ppm, balance.carbon_oxygen_pct_ppm / carbon, carbon))
+    found[2] = balance.usual_ppm
+    is_known, sd = ~np.isnan(found), np.array((balance.probe_sd, balance.by_carbon_sd, balance.usual_sd))
+    weight = np.where(is_known, (1.0 / sd**2)[:, None], 0.0)
+    log_ppm = (weight * np.log(np.where(is_known, found, 1.0))).sum(axis=0) / weight.sum(axis=0)
+    ppm = np.minimum(np.maximum(np.exp(log_ppm), _LOW_PPM), _HIGH_PPM)
+    usual = np.array((balance.feo_pct, balance.mno_pct, balance.carry_over_kg_t))[:, None]
+    of_slag = np.array((readings.feo_pct, readings.mno_pct, readings.carry_over_kg_t))
+    feo, mno, slag = np.where(np.isnan(of_slag), usual, of_slag)
     from_slag = balance.slag_reacts * slag * (feo * _FEO + mno * _MNO) / 100
     oxygen: Array = ppm / 1000 + from_slag + balance.air_kg_t
     return oxygen
@@ -133,6 +131,7 @@ class _Shared(NamedTuple):
     open_share: Array
 
 
+@lru_cache(maxsize=64)
 def _columns(balance: OxygenBalance) -> _Columns:
     names = elements_of(balance)
     return _Columns(
@@ -185,4 +184,6 @@ def _by_aluminium(balance: OxygenBalance, oxygen: Array, could: Array) -> tuple[
     there = balance.al_takes * oxygen
     scale = balance.oxygen_sd * there / _LOGISTIC
     ahead = (could - there) / scale
-    return could - scale * np.logaddexp(0.0, ahead), 1.0 / (1.0 + np.exp(np.clip(ahead, -50.0, 50.0)))
+    return could - scale * np.logaddexp(0.0, ahead), 1.0 / (
+        1.0 + np.exp(np.minimum(np.maximum(ahead, -50.0), 50.0))
+    )

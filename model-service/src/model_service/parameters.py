@@ -79,7 +79,8 @@ class SlowState(Record, frozen=True, kw_only=True):
     lot_sd: NotNegative = 0.006
 
 
-class OxygenBalance(Record, frozen=True, kw_only=True):
+# Equal to itself alone (eq=False), as stations and elements are: what follows from one is remembered by it.
+class OxygenBalance(Record, frozen=True, kw_only=True, eq=False):
     """What is taken of oxygen at a station where it is not measured, and who binds it; used by `oxygen`.
 
     `carbon_oxygen_pct_ppm` is carbon (wt %) x oxygen (ppm) at tap; `probe_sd`, `by_carbon_sd`, `usual_sd` are
@@ -110,7 +111,7 @@ class OxygenBalance(Record, frozen=True, kw_only=True):
     most_burnt: Annotated[float, Meta(ge=0, le=1)]
 
 
-class ElementModel(Record, frozen=True, kw_only=True):
+class ElementModel(Record, frozen=True, kw_only=True, eq=False):
     """One element at one station; see the module's equations. Trees are named by their stem in `trees/`.
 
     `debit` is the share of the oxygen balance's loss that this element really has, `debit_sd` how much that
@@ -151,7 +152,7 @@ class TemperatureModel(Record, frozen=True, kw_only=True):
     slopes: dict[Slug, float] = field(default_factory=dict)
 
 
-class StationModel(Record, frozen=True, kw_only=True):
+class StationModel(Record, frozen=True, kw_only=True, eq=False):
     """One station, trained on so many `heats`; `interval_level` is the coverage of interval_factor."""
 
     heats: Annotated[int, Meta(ge=0)]

@@ -18,7 +18,7 @@ from model_service.contracts import (
     Temperature,
 )
 from model_service.model import Bundle
-from model_service.outcome import Outcome, Vector, known_elements, outcome_of, sd_pct
+from model_service.outcome import Outcome, known_elements, outcome_of, sd_pct
 from model_service.parameters import StationModel
 from model_service.slow_state import Correction, base_pct, offers_of, slow_state
 from model_service.temperature import predicted_temperature, temperature_after
@@ -70,25 +70,26 @@ def estimates(
     added_kg: Sequence[float],
 ) -> dict[str, ElementEstimate]:
     """Return every known element after `added_kg` kilograms of the offers."""
-    base, corrected = base_pct(outcome, added_kg), correction.pct(outcome, added_kg)
-    slope = correction.slope(outcome)
-    deviation = sd_pct(outcome, np.asarray(added_kg, dtype=float) @ outcome.added_per_kg)
+    kilograms = np.asarray(added_kg, dtype=float)
+    base, corrected = base_pct(outcome, kilograms).tolist(), correction.pct(outcome, kilograms).tolist()
+    slopes, lots = correction.slope(outcome).T.tolist(), correction.lots.T.tolist()
+    deviation = sd_pct(outcome, kilograms @ outcome.added_per_kg).tolist()
     result = {}
     for e, element in enumerate(outcome.elements):
-        model, sd = outcome.models[e], float(deviation[e])
-        predicted, half = float(base[e] + corrected[e]), outcome.models[e].interval_factor * sd
+        model, sd = outcome.models[e], deviation[e]
+        predicted, half = base[e] + corrected[e], model.interval_factor * sd
         window = heat.windows.get(element)
         stretched = sd * stretch(model.interval_factor, station.interval_level)
         result[element] = ElementEstimate(
-            base_pct=float(base[e]),
-            correction_pct=float(corrected[e]),
+            base_pct=base[e],
+            correction_pct=corrected[e],
             predicted_pct=predicted,
             sd_pct=sd,
             interval_pct=Interval(level=station.interval_level, low=predicted - half, high=predicted + half),
             window=window,
             probability_inside=None if window is None else probability_inside(window, predicted, stretched),
-            slope_pct_per_kg=_by_name(offers, slope[:, e]),
-            lots=lots_apart(offers, correction.lots[:, e]),
+            slope_pct_per_kg=_by_name(offers, slopes[e]),
+            lots=lots_apart(offers, lots[e]),
         )
     return result
 
@@ -97,7 +98,7 @@ def temperature(
     station: StationModel, heat: Heat, outcome: Outcome, offers: Sequence[Additive], added_kg: Sequence[float]
 ) -> Temperature | None:
     """Return the steel temperature after additions, where the model has one and the reading can be."""
-    after = temperature_after(station, heat, outcome.mass_t, offers)
+    after = temperature_after(station, heat, outcome.row, outcome.mass_t, offers)
     return None if after is None else predicted_temperature(after, offers, added_kg)
 
 
@@ -111,7 +112,7 @@ def left_out(correction: Correction) -> list[Remark]:
 
 def extrapolated(outcome: Outcome, added_kg: Sequence[float]) -> list[Remark]:
     """Warn of elements of which more is added than in any heat of the training."""
-    added = np.asarray(added_kg, dtype=float) @ outcome.added_per_kg
+    added = (np.asarray(added_kg, dtype=float) @ outcome.added_per_kg).tolist()
     return [
         Remark(
             code="addition_beyond_training",
@@ -123,18 +124,18 @@ def extrapolated(outcome: Outcome, added_kg: Sequence[float]) -> list[Remark]:
     ]
 
 
-def lots_apart(offers: Sequence[Additive], effects: Vector) -> list[LotEffect]:
+def lots_apart(offers: Sequence[Additive], effects: Sequence[float]) -> list[LotEffect]:
     """Return the lots of which the last heats say that they hold more or less than certified."""
     return [
-        LotEffect(additive=offer.additive, lot=offer.lot, content_change=float(effect))
+        LotEffect(additive=offer.additive, lot=offer.lot, content_change=effect)
         for offer, effect in zip(offers, effects, strict=True)
         if abs(effect) >= _WORTH_SAYING
     ]
 
 
-def _by_name(offers: Sequence[Additive], slopes: Vector) -> dict[str, float]:
+def _by_name(offers: Sequence[Additive], slopes: Sequence[float]) -> dict[str, float]:
     named: dict[str, float] = {}
-    for offer, slope in zip(offers, slopes.tolist(), strict=True):
+    for offer, slope in zip(offers, slopes, strict=True):
         if slope != 0.0:
             named.setdefault(offer.additive, slope)
     return named

@@ -41,7 +41,7 @@ class Correction(NamedTuple):
         slope: NDArray[np.float64] = outcome.slope + outcome.added_per_kg * self.lots
         return slope
 
-    def pct(self, outcome: Outcome, added_kg: Sequence[float]) -> Vector:
+    def pct(self, outcome: Outcome, added_kg: Sequence[float] | Vector) -> Vector:
         """What is added to the base prediction."""
         kilograms = np.asarray(added_kg, dtype=float)
         pct: Vector = self.bias_pct + kilograms @ (outcome.added_per_kg * self.lots)
@@ -70,15 +70,15 @@ def slow_state(
         key=lambda heat: heat.completed_at,
         reverse=True,
     )
-    predicted = [_base_prediction(bundle, recent) for recent in ordered]
-    rows = [
-        _residuals(recent.chemistry_after, base, elements)
-        for recent, base in zip(ordered, predicted, strict=True)
-    ]
-    residuals = np.array(rows, dtype=float).reshape(len(rows), len(elements))
+    if not ordered:
+        return nothing._replace(unusable=len(recent_heats))
+    finished = [_finished(bundle, recent) for recent in ordered]
+    column = {element: i for i, element in enumerate(_in_order(station))}
+    columns = [column[element] for element in elements]
+    residuals = np.array([heat.residual_pct for heat in finished])[:, columns]
     counts: list[int] = np.sum(~np.isnan(residuals), axis=0).tolist()
     nothing = nothing._replace(
-        residuals=counts, unusable=len(recent_heats) - sum(1 for base in predicted if base)
+        residuals=counts, unusable=len(recent_heats) - sum(heat.is_of_use for heat in finished)
     )
     remembering = [
         e
@@ -87,19 +87,28 @@ def slow_state(
     ]
     if not remembering:
         return nothing
-    lots, added = _lots(station, ordered, [elements[e] for e in remembering])
-    found = effects(
-        residuals.T[remembering],
-        added,
-        settings_of([station.elements[elements[e]].slow_state for e in remembering]),
-    )
+    lots, added = _lots(finished, [columns[e] for e in remembering])
+    settings = _settings(station, tuple(elements[e] for e in remembering))
+    found = effects(residuals.T[remembering], added, settings)
     bias, by_lot = nothing.bias_pct, nothing.lots
     bias[remembering] = found.bias
-    for j, offer in enumerate(offers):
-        k = lots.get((offer.additive, offer.lot))
-        if k is not None:
-            by_lot[j, remembering] = np.clip(found.lots[:, k], -_MOST_LOT, _MOST_LOT)
+    known = [(j, k) for j, o in enumerate(offers) if (k := lots.get((o.additive, o.lot))) is not None]
+    if known:
+        rows, which = zip(*known, strict=True)
+        told = np.clip(found.lots.T[list(which)], -_MOST_LOT, _MOST_LOT)
+        by_lot[np.array(rows)[:, None], remembering] = told
     return nothing
+
+
+@lru_cache(maxsize=64)
+def _settings(station: StationModel, elements: tuple[str, ...]) -> Settings:
+    return settings_of([station.elements[element].slow_state for element in elements])
+
+
+@lru_cache(maxsize=64)
+def _in_order(station: StationModel) -> tuple[str, ...]:
+    """The order of elements in what is remembered of a finished heat."""
+    return tuple(sorted(station.elements))
 
 
 def settings_of(slow_states: Sequence[SlowState]) -> Settings:
@@ -124,22 +133,37 @@ def offers_of(additions: Sequence[Addition], offers: Sequence[Additive]) -> list
     return None if None in found else [offer for offer in found if offer is not None]
 
 
-def base_pct(outcome: Outcome, added_kg: Sequence[float]) -> Vector:
+def base_pct(outcome: Outcome, added_kg: Sequence[float] | Vector) -> Vector:
     """Return the base prediction (wt %) for the kilograms."""
     result: Vector = outcome.constant_pct + np.asarray(added_kg, dtype=float) @ outcome.slope
     return result
 
 
-def _base_prediction(bundle: Bundle, recent: RecentHeat) -> dict[str, float]:
-    if recent.bundle_hash == bundle.bundle_hash and recent.base_prediction_pct is not None:
-        return recent.base_prediction_pct
-    return _predicted_again(bundle, recent)
+_Lot = tuple[str, str | None]
+
+
+class _Finished(NamedTuple):
+    """What a finished heat tells every request that it stands in, elements as `_in_order`: result - base
+    prediction (wt %, nan where unknown), whether there is one, and of each lot its assay and kg per kg."""
+
+    residual_pct: list[float]
+    is_of_use: bool
+    lots: dict[_Lot, list[float]]
+    shares: list[float]
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _predicted_again(bundle: Bundle, recent: RecentHeat) -> dict[str, float]:
-    """After a change of the bundle a heat stands in up to thirty requests: it is predicted again once."""
+def _finished(bundle: Bundle, recent: RecentHeat) -> _Finished:
+    """A heat stands in up to thirty requests: what it tells is found out once."""
     station = bundle.parameters.stations[recent.treatment.station]
+    elements, base = _in_order(station), _base_prediction(bundle, station, recent)
+    lots, shares = _tipped(station, recent)
+    return _Finished(_residuals(recent.chemistry_after, base, elements), bool(base), lots, shares)
+
+
+def _base_prediction(bundle: Bundle, station: StationModel, recent: RecentHeat) -> dict[str, float]:
+    if recent.bundle_hash == bundle.bundle_hash and recent.base_prediction_pct is not None:
+        return recent.base_prediction_pct
     mass = station.steel_mass_t
     offers = offers_of(recent.additions, recent.additives)
     mass_t, added_kg = recent.heat.steel_mass_t, [addition.added_kg for addition in recent.additions]
@@ -164,28 +188,32 @@ def _residuals(after: Chemistry, base: dict[str, float], elements: Sequence[str]
     ]
 
 
+def _tipped(station: StationModel, recent: RecentHeat) -> tuple[dict[_Lot, list[float]], list[float]]:
+    mass_kg = 1000.0 * believed_mass_t(station, recent.heat)
+    offers = {(offer.additive, offer.lot): offer for offer in reversed(recent.additives)}
+    by_name = {offer.additive: offer for offer in reversed(recent.additives)}
+    assays, shares = dict[_Lot, list[float]](), dict[_Lot, float]()
+    for addition in recent.additions:
+        key = (addition.additive, addition.lot)
+        offer = offers.get(key) or by_name.get(addition.additive)
+        if offer is None:
+            continue
+        shares[key] = shares.get(key, 0.0) + addition.added_kg / mass_kg
+        if key not in assays:
+            held = [offer.assay.get(e, 0.0) for e in _in_order(station)]
+            assays[key] = [pct if pct >= MAIN_PCT else 0.0 for pct in held]
+    return assays, list(shares.values())
+
+
 def _lots(
-    station: StationModel, recent_heats: Sequence[RecentHeat], elements: Sequence[str]
-) -> tuple[dict[tuple[str, str | None], int], NDArray[np.float64]]:
-    """Lots by name, and what each brought of each element (e, n, k), wt %."""
-    lots: dict[tuple[str, str | None], int] = {}
-    per_t = list[tuple[int, int, float]]()
-    assays = list[list[float]]()
-    for n, recent in enumerate(recent_heats):
-        mass_kg = 1000.0 * believed_mass_t(station, recent.heat)
-        offers = {(offer.additive, offer.lot): offer for offer in reversed(recent.additives)}
-        by_name = {offer.additive: offer for offer in reversed(recent.additives)}
-        for addition in recent.additions:
-            key = (addition.additive, addition.lot)
-            offer = offers.get(key) or by_name.get(addition.additive)
-            if offer is None:
-                continue
-            if key not in lots:
-                lots[key] = len(lots)
-                assays.append([a if (a := offer.assay.get(e, 0.0)) >= MAIN_PCT else 0.0 for e in elements])
-            per_t.append((n, lots[key], addition.added_kg / mass_kg))
-    tipped = np.zeros((len(recent_heats), len(lots)))
-    for n, k, share in per_t:
-        tipped[n, k] += share
-    held = np.array(assays, dtype=float).reshape(len(lots), len(elements))
-    return lots, tipped[None, :, :] * held.T[:, None, :]
+    finished: Sequence[_Finished], columns: Sequence[int]
+) -> tuple[dict[_Lot, int], NDArray[np.float64]]:
+    """Lots by name, and what each brought of each element (e, n, k), wt %; by its newest certificate."""
+    keys = [key for heat in finished for key in heat.lots]
+    lots = {key: k for k, key in enumerate(dict.fromkeys(keys))}
+    newest = {key: assay for heat in reversed(finished) for key, assay in heat.lots.items()}
+    tipped = np.zeros((len(finished), len(lots)))
+    heats = np.repeat(np.arange(len(finished)), [len(heat.shares) for heat in finished])
+    tipped[heats, [lots[key] for key in keys]] = [share for heat in finished for share in heat.shares]
+    held = np.array([newest[key] for key in lots]).reshape(len(lots), -1)[:, columns]
+    return lots, tipped * held.T[:, None, :]

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from model_service.contracts import Heat
 from model_service.features import feature_values
-from model_service.parameters import ElementModel, StationModel
+from model_service.parameters import ElementModel, Feature, StationModel
 from model_service.trees import Trees
 
 
@@ -36,10 +37,20 @@ def element_state(
     tree_offset_pct = _capped(trees, model.offset_tree, row, model.offset_cap_pct)
     recovery = model.recovery + tree_recovery
     offset_pct = model.offset_pct + tree_offset_pct
-    for feature, value in zip(station.features, row, strict=True):
-        recovery += model.recovery_slopes.get(feature.name, 0.0) * (value - feature.default)
-        offset_pct += model.offset_slopes.get(feature.name, 0.0) * (value - feature.default)
+    for i, feature, recovery_slope, offset_slope in slopes_of(station, model):
+        recovery += recovery_slope * (row[i] - feature.default)
+        offset_pct += offset_slope * (row[i] - feature.default)
     return ElementState(max(recovery, 0.0), offset_pct, tree_recovery, tree_offset_pct)
+
+
+@lru_cache(maxsize=1024)
+def slopes_of(station: StationModel, model: ElementModel) -> list[tuple[int, Feature, float, float]]:
+    """Return the features that an element depends on, with columns and slopes of recovery and offset."""
+    return [
+        (i, feature, model.recovery_slopes.get(name, 0.0), model.offset_slopes.get(name, 0.0))
+        for i, feature in enumerate(station.features)
+        if (name := feature.name) in model.recovery_slopes or name in model.offset_slopes
+    ]
 
 
 def believed_mass_t(station: StationModel, heat: Heat) -> float:

@@ -9,7 +9,6 @@ from model_service.contracts import Additive, Heat, Temperature
 from model_service.features import PLAUSIBLE
 from model_service.outcome import Vector
 from model_service.parameters import StationModel
-from model_service.state import state_row
 
 _MOST_CHILL = 1000.0  # C per kg/t; beyond it is no chill
 
@@ -23,9 +22,9 @@ class After(NamedTuple):
 
 
 def temperature_after(
-    station: StationModel, heat: Heat, mass_t: float, offers: Sequence[Additive]
+    station: StationModel, heat: Heat, row: Sequence[float], mass_t: float, offers: Sequence[Additive]
 ) -> After | None:
-    """Return the temperature after additions as a function of the kilograms of `offers`.
+    """Return the temperature after additions as a function of the kilograms of `offers`; `row` are features.
 
     None where the model has none, the reading cannot be, or a chill cannot be.
     """
@@ -33,13 +32,13 @@ def temperature_after(
     model, before = station.temperature, heat.temperature_c
     if model is None or before is None or not low <= before <= high:
         return None
-    chill = np.array([offer.chill_c_per_kg_t or 0.0 for offer in offers], dtype=float)
-    if np.any(np.abs(chill) > _MOST_CHILL):
+    chill = [offer.chill_c_per_kg_t or 0.0 for offer in offers]
+    if any(abs(degrees) > _MOST_CHILL for degrees in chill):
         return None
     constant = before + model.offset_c + model.before_slope * (before - model.usual_c)
-    for feature, value in zip(station.features, state_row(station, heat), strict=True):
+    for feature, value in zip(station.features, row, strict=True):
         constant += model.slopes.get(feature.name, 0.0) * (value - feature.default)
-    return After(constant, model.chill_factor * chill / mass_t, model.sd_c)
+    return After(constant, model.chill_factor * np.array(chill) / mass_t, model.sd_c)
 
 
 def predicted_temperature(after: After, offers: Sequence[Additive], added_kg: Sequence[float]) -> Temperature:
