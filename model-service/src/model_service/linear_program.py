@@ -33,6 +33,9 @@ _OPTIONS: dict[str, bool | int | str] = {
     "presolve": "off",
     "threads": 1,
     "simplex_iteration_limit": 10_000,
+    # The problem is in scale and small: scaling and steepest edges cost more than they save.
+    "simplex_scale_strategy": 0,
+    "simplex_dual_edge_weight_strategy": 0,
 }
 _OUTSIDE = 4.0  # price of a shortage beyond the limit itself, in prices of one within the margin
 _DEARER = 50.0  # price of a shortage of one sd, in prices of the cheapest way to add one sd
@@ -93,11 +96,16 @@ def required_margin_pct(problem: Problem, added_pct: NDArray[np.float64]) -> NDA
 
 def shortage_price(problem: Problem) -> float:
     """Return the price of a shortage of one sd of any element."""
-    ways = np.full_like(problem.slope, np.inf)
-    np.divide(problem.price[:, None] * unit_pct(problem), problem.slope, out=ways, where=problem.slope > 0)
-    cheapest = ways.min(axis=0, initial=np.inf)[np.isfinite(problem.low_pct)]
+    cheapest = _ways(problem).min(axis=0, initial=np.inf)[problem.low_pct > -np.inf]
     dearest = max((price for price in cheapest.tolist() if price < np.inf), default=0.0)
     return _DEARER * max(dearest, max(problem.price.tolist(), default=0.0), 1e-6)
+
+
+def _ways(problem: Problem) -> Matrix:
+    """What one sd of an element costs by each additive (j, e); inf where it brings none."""
+    ways = np.full_like(problem.slope, np.inf)
+    np.divide(problem.price[:, None] * unit_pct(problem), problem.slope, out=ways, where=problem.slope > 0)
+    return ways
 
 
 def shortage_cost(problem: Problem, short_sd: NDArray[np.float64], price: float) -> NDArray[np.float64]:
@@ -125,7 +133,7 @@ def solve(problem: Problem, *, free: bool = False) -> Optimum:
     additives, elements = problem.slope.shape
     money = max(float(problem.price.max(initial=0.0)), 1e-6)  # so that any currency is in scale
     unit, short_price = unit_pct(problem), shortage_price(problem) / money
-    low, high = np.flatnonzero(np.isfinite(problem.low_pct)), np.flatnonzero(np.isfinite(problem.high_pct))
+    low, high = np.flatnonzero(problem.low_pct > -np.inf), np.flatnonzero(problem.high_pct < np.inf)
     limited = np.concatenate((low, high))  # the element of each limit
     slacks = additives + elements
 
@@ -172,7 +180,7 @@ def solve(problem: Problem, *, free: bool = False) -> Optimum:
     dual[0, low], dual[1, high] = prices[: len(low)], prices[len(low) :]
     reduced = np.array(solution.col_dual[:additives])
     return Optimum(
-        kilograms=np.clip(kilograms, problem.lower_kg, problem.upper_kg),
+        kilograms=np.minimum(np.maximum(kilograms, problem.lower_kg), problem.upper_kg),
         cost=float(kilograms @ problem.price),
         objective=money * float(cost @ values),
         low_short_pct=short[0] * unit,
@@ -227,15 +235,12 @@ def _first_guess(problem: Problem) -> Vector:
     additives, elements = problem.slope.shape
     if not additives:
         return np.zeros(elements)
-    ways = np.full_like(problem.slope, np.inf)
-    np.divide(problem.price[:, None], problem.slope, out=ways, where=problem.slope > 0)
-    cheapest = ways.argmin(axis=0), np.arange(elements)
+    cheapest = _ways(problem).argmin(axis=0), np.arange(elements)
     gain, added_per_kg = problem.slope[cheapest], problem.added_per_kg[cheapest]
-    recovery = np.clip(gain / np.maximum(added_per_kg, 1e-12), 0.2, 1.5)
-    added = np.zeros(elements)
+    recovery = np.minimum(np.maximum(gain / np.maximum(added_per_kg, 1e-12), 0.2), 1.5)
+    lacking, added = problem.low_pct - problem.constant_pct, np.zeros(elements)
     for _ in range(3):
-        margin = required_margin_pct(problem, added)
-        added = np.maximum(problem.low_pct + margin - problem.constant_pct, 0.0) / recovery
+        added = np.maximum(lacking + required_margin_pct(problem, added), 0.0) / recovery
     return added
 
 

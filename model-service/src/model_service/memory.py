@@ -48,32 +48,58 @@ class Effects(NamedTuple):
     lots: Array
 
 
+class Prior(NamedTuple):
+    """What is believed before any residual of so many heats n, per series b."""
+
+    sd: Array
+    noise: Array
+    wander: Array
+    to_next: Array
+    lot_variance: Array
+
+
 def effects(residual: Array, added: Array, settings: Settings) -> Effects:
     """Return what `residual` (b, n; newest first; nan where unknown) tells, with `added` (b, n, k) wt %."""
-    known = ~np.isnan(residual) & ~_absurd(residual, settings.noise_sd)
-    found = np.where(known, residual, 0.0)
-    noise = settings.noise_sd[:, None] ** 2 * np.where(known, 1.0, _NOTHING)
-    heats = residual.shape[1]
+    return effects_by(prior_of(settings, residual.shape[1]), residual, added)
+
+
+def prior_of(settings: Settings, heats: int) -> Prior:
+    """Return the covariances that follow from the settings alone."""
     fading = (0.5 ** (1.0 / settings.half_life))[:, None] ** np.arange(heats + 1)
     bias_variance = settings.bias_sd[:, None] ** 2
-    wander = (bias_variance * fading)[:, _apart(heats)]
-    lot_variance = np.broadcast_to(settings.lot_sd[:, None] ** 2, (len(residual), added.shape[2]))
+    return Prior(
+        sd=settings.noise_sd[:, None],
+        noise=settings.noise_sd[:, None] ** 2,
+        wander=(bias_variance * fading)[:, _apart(heats)],
+        to_next=bias_variance * fading[:, 1:],
+        lot_variance=settings.lot_sd[:, None] ** 2,
+    )
+
+
+def effects_by(prior: Prior, residual: Array, added: Array) -> Effects:
+    """As `effects`, for who keeps the prior."""
+    missing = np.isnan(residual)
+    found = np.where(missing, 0.0, residual)
+    known = ~(missing | _absurd(residual, found, missing, prior.sd))
+    found = np.where(known, found, 0.0)
+    noise = prior.noise * np.where(known, 1.0, _NOTHING)
+    wander, to_next = prior.wander, prior.to_next
+    lot_variance = np.broadcast_to(prior.lot_variance, (len(residual), added.shape[2]))
 
     of_lots = _of_lots(added, lot_variance)
     weight = _solved(wander + of_lots, noise, found)
-    off = np.where(known, noise * weight, 0.0) / settings.noise_sd[:, None]
-    newest, jumped = _jump(off, known)
-    level = (off * newest).sum(axis=1) / np.maximum(newest.sum(axis=1), 1)
-    apart = np.abs(off - newest * level[:, None])
+    off = np.where(known, noise * weight, 0.0) / prior.sd
+    newest, apart = _jump(off, known), np.abs(off)
+    if newest is not None:
+        level = (off * newest).sum(axis=1) / np.maximum(newest.sum(axis=1), 1)
+        apart = np.abs(off - newest * level[:, None])
+        step = (_JUMP_SD * prior.sd) ** 2 * newest
+        wander, to_next = wander + step[:, :, None] * newest[:, None, :], to_next + step
     noise = noise * np.where(apart > _ABSURD, _NOTHING, np.maximum(apart / _HUBER, 1.0) ** 2)
     information = ((1.0 / noise)[:, None, :] @ added**2)[:, 0, :]
     widened = _widened(lot_variance, _told(added, weight), information)
-    if np.any(widened != lot_variance):
+    if widened is not None:
         of_lots, lot_variance = _of_lots(added, widened), widened
-    to_next = bias_variance * fading[:, 1:]
-    if np.any(jumped):
-        step = (jumped * (_JUMP_SD * settings.noise_sd) ** 2)[:, None] * newest
-        wander, to_next = wander + step[:, :, None] * newest[:, None, :], to_next + step
     weight = _solved(wander + of_lots, noise, found)
     return Effects((to_next * weight).sum(axis=1), lot_variance * _told(added, weight))
 
@@ -86,16 +112,20 @@ def _apart(heats: int) -> NDArray[np.intp]:
     return apart
 
 
-def _absurd(residual: Array, sd: Array) -> NDArray[np.bool_]:
+def _absurd(
+    residual: Array, found: Array, missing: NDArray[np.bool_], sd: Array
+) -> NDArray[np.bool_] | np.bool_:
     """Heats far from the middle of all, and no neighbour like them (b, n): two that agree may be a jump."""
+    if (np.abs(found) <= _ABSURD / 2 * sd).all():
+        return np.False_  # no two are so far from each other
     ordered = np.sort(residual, axis=1)  # nan goes last
-    count = residual.shape[1] - np.isnan(residual).sum(axis=1)
+    count = residual.shape[1] - missing.sum(axis=1)
     row, middle = np.arange(len(residual)), np.maximum(count - 1, 0)
     median = (ordered[row, middle // 2] + ordered[row, (middle + 1) // 2]) / 2
     middle_of_all = np.where(count > 2, median, 0.0)[:, None]
     with np.errstate(invalid="ignore"):
-        far = np.abs(residual - middle_of_all) > _ABSURD * sd[:, None]
-        alike = np.abs(np.diff(residual, axis=1)) < _ABSURD * sd[:, None]
+        far = np.abs(residual - middle_of_all) > _ABSURD * sd
+        alike = np.abs(np.diff(residual, axis=1)) < _ABSURD * sd
     confirmed = np.zeros_like(far)
     both = far[:, 1:] & far[:, :-1] & alike
     confirmed[:, 1:] |= both
@@ -116,12 +146,15 @@ def _solved(covariance: Array, noise: Array, residual: Array) -> Array:
     return np.asarray(np.linalg.solve(covariance, residual[:, :, None]), dtype=np.float64)[:, :, 0]
 
 
-def _widened(variance: Array, told: Array, information: Array) -> Array:
-    """Variance of each lot's prior (b, k), that of the lot's own estimate where that lies far outside."""
-    known = np.maximum(information, 1e-12)
-    own = told * (1.0 / known + variance)
-    is_far = own**2 > _LOT**2 * (1.0 / known + variance)
-    wide: Array = np.where(is_far & (variance > 0), np.maximum(own**2, variance), variance)
+def _widened(variance: Array, told: Array, information: Array) -> Array | None:
+    """Variance of each lot's prior (b, k), that of the lot's own estimate where that lies far outside; None
+    where none does."""
+    spread = 1.0 / np.maximum(information, 1e-12) + variance
+    square = (told * spread) ** 2
+    is_far = square > _LOT**2 * spread
+    if not is_far.any():
+        return None
+    wide: Array = np.where(is_far & (variance > 0), np.maximum(square, variance), variance)
     return wide
 
 
@@ -130,17 +163,19 @@ def _told(added: Array, weight: Array) -> Array:
     return told
 
 
-def _jump(off: Array, known: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """The newest heats that lie off together, 1 or 0 (b, n), and whether there are such (b,)."""
-    total = np.cumsum(np.clip(off, -_CLIP, _CLIP), axis=1)
-    count = np.cumsum(known, axis=1)
-    sizes = [m for m in _JUMP_HEATS if m <= off.shape[1]]
-    if not sizes:
-        return np.zeros_like(off), np.zeros(len(off))
-    columns = np.array(sizes) - 1
-    enough = count[:, columns] >= _JUMP_HEATS[0]
-    score = np.where(enough, np.abs(total[:, columns]) / np.sqrt(np.maximum(count[:, columns], 1)), 0.0)
-    best = np.argmax(score, axis=1)
-    jumped = np.where(score[np.arange(len(off)), best] > _JUMP, 1.0, 0.0)
-    newest = (np.arange(off.shape[1]) <= columns[best][:, None]) * jumped[:, None]
-    return newest, jumped
+def _jump(off: Array, known: NDArray[np.bool_]) -> Array | None:
+    """The newest heats that lie off together, 1 or 0 (b, n); None where there are none."""
+    most = min(off.shape[1], _JUMP_HEATS[-1])
+    if most < _JUMP_HEATS[0]:
+        return None
+    first = _JUMP_HEATS[0] - 1  # column of the smallest jump
+    total = np.minimum(np.maximum(off[:, :most], -_CLIP), _CLIP).cumsum(axis=1)[:, first:]
+    count = known[:, :most].cumsum(axis=1)[:, first:]
+    score = np.abs(total) / np.sqrt(np.maximum(count, 1))
+    score[count < _JUMP_HEATS[0]] = 0.0
+    is_jump = score.max(axis=1) > _JUMP
+    if not is_jump.any():
+        return None
+    last = score.argmax(axis=1) + first
+    newest: Array = (np.arange(off.shape[1]) <= last[:, None]) * np.where(is_jump, 1.0, 0.0)[:, None]
+    return newest

@@ -65,14 +65,12 @@ def outcome_of(
     reference = np.array(
         [_reference_pct(heat.windows.get(e), pct) for e, (pct, _) in zip(elements, firsts, strict=True)]
     )
-    assay = np.array([[offer.assay.get(e, 0.0) for e in elements] for offer in offers], dtype=float)
-    assay = assay.reshape(len(offers), len(elements))
+    assay = _assays(offers, elements)
     metallic = np.array([offer.metallic_yield for offer in offers], dtype=float)
     recovery = np.array([state.recovery for state in states])
     lost = _by_oxygen(station, heat, elements, models, np.any(assay > 0, axis=0))
     per_kg = 1.0 / (1000.0 * mass_t)
-    bound = np.array([[offer.assay.get(p, 0.0) for p in lost.binders] for offer in offers], dtype=float)
-    bound = bound.reshape(len(offers), len(lost.binders))
+    bound = _assays(offers, lost.binders)
     # More of an element never leaves less of it, whatever oxygen takes.
     gain = assay * np.maximum(recovery - lost.own_share, 0.0) - bound @ lost.others_share.T
     return Outcome(
@@ -83,7 +81,7 @@ def outcome_of(
         mass_t=mass_t,
         first_pct=first,
         constant_pct=first + np.array([state.offset_pct for state in states]) - lost.constant_pct,
-        slope=(gain - np.outer(metallic, reference)) * per_kg,
+        slope=(gain - metallic[:, None] * reference) * per_kg,
         added_per_kg=assay * per_kg,
         variance=np.array(
             [model.noise_sd_pct**2 + sd**2 for model, (_, sd) in zip(models, firsts, strict=True)]
@@ -94,6 +92,12 @@ def outcome_of(
         burnt_pct=lost.constant_pct,
         burnt_per_kg=(assay * recovery - gain) * per_kg,
     )
+
+
+def _assays(offers: Sequence[Additive], elements: Sequence[str]) -> NDArray[np.float64]:
+    """Return what each offer holds of each element (j, e), wt %."""
+    held = [get(e, 0.0) for get in [offer.assay.get for offer in offers] for e in elements]
+    return np.array(held, dtype=float).reshape(len(offers), len(elements))
 
 
 def sd_pct(outcome: Outcome, added_pct: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -158,13 +162,13 @@ def _by_oxygen(
         station.oxygen, oxygen.readings_of(heat, station.features), _needed_pct(heat, binders)
     )
     row = {p: i for i, p in enumerate(binders)}
-    at = [row.get(e) if offered else None for e, offered in zip(elements, is_offered, strict=True)]
+    at = [row.get(e) if offered else None for e, offered in zip(elements, is_offered.tolist(), strict=True)]
     factor = np.array([0.0 if i is None else m.debit for i, m in zip(at, models, strict=True)])
-    which = [i or 0 for i in at]
-    share = factor[:, None] * lost.share[0][which]
-    own = share[np.arange(len(which)), which]
-    share[np.arange(len(which)), which] = 0.0
     spread = np.array([0.0 if i is None else m.debit_sd for i, m in zip(at, models, strict=True)])
+    which, own_at = [i or 0 for i in at], np.arange(len(at))
+    share = factor[:, None] * lost.share[0][which]
+    own = share[own_at, which]
+    share[own_at, which] = 0.0
     usual_pct, constant_pct = lost.usual_pct[0][which], lost.constant_pct[0][which]
     return _ByOxygen(
         factor * constant_pct, own, share, spread * usual_pct, binders, float(lost.oxygen_kg_t[0])

@@ -85,8 +85,8 @@ def readings_of(heat: Heat, features: Sequence[Feature]) -> Readings:
     found = []
     for name, value in zip(READINGS, feature_values(heat, READINGS), strict=True):
         low, high = limits.get(name, (-math.inf, math.inf))
-        found.append(np.array([value if math.isnan(value) else min(max(value, low), high)]))
-    return Readings(*found)
+        found.append(value if math.isnan(value) else min(max(value, low), high))
+    return Readings(*np.array(found)[:, None])
 
 
 def debit(balance: OxygenBalance, readings: Readings, needed_pct: Array) -> Debit:

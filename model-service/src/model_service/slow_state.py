@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_service.contracts import Addition, Additive, Below, Chemistry, RecentHeat
-from model_service.memory import Settings, effects
+from model_service.memory import Prior, Settings, effects_by, prior_of
 from model_service.model import Bundle
 from model_service.outcome import Outcome, Vector, known_elements, outcome_of
 from model_service.parameters import SlowState, StationModel
@@ -75,7 +75,9 @@ def slow_state(
     finished = [_finished(bundle, recent) for recent in ordered]
     column = {element: i for i, element in enumerate(_in_order(station))}
     columns = [column[element] for element in elements]
-    residuals = np.array([heat.residual_pct for heat in finished])[:, columns]
+    residuals = np.concatenate([heat.residual_pct for heat in finished]).reshape(len(finished), -1)[
+        :, columns
+    ]
     counts: list[int] = np.sum(~np.isnan(residuals), axis=0).tolist()
     nothing = nothing._replace(
         residuals=counts, unusable=len(recent_heats) - sum(heat.is_of_use for heat in finished)
@@ -88,21 +90,21 @@ def slow_state(
     if not remembering:
         return nothing
     lots, added = _lots(finished, [columns[e] for e in remembering])
-    settings = _settings(station, tuple(elements[e] for e in remembering))
-    found = effects(residuals.T[remembering], added, settings)
+    prior = _prior(station, tuple(elements[e] for e in remembering), len(finished))
+    found = effects_by(prior, residuals.T[remembering], added)
     bias, by_lot = nothing.bias_pct, nothing.lots
     bias[remembering] = found.bias
     known = [(j, k) for j, o in enumerate(offers) if (k := lots.get((o.additive, o.lot))) is not None]
     if known:
         rows, which = zip(*known, strict=True)
-        told = np.clip(found.lots.T[list(which)], -_MOST_LOT, _MOST_LOT)
+        told = np.minimum(np.maximum(found.lots.T[list(which)], -_MOST_LOT), _MOST_LOT)
         by_lot[np.array(rows)[:, None], remembering] = told
     return nothing
 
 
-@lru_cache(maxsize=64)
-def _settings(station: StationModel, elements: tuple[str, ...]) -> Settings:
-    return settings_of([station.elements[element].slow_state for element in elements])
+@lru_cache(maxsize=256)
+def _prior(station: StationModel, elements: tuple[str, ...], heats: int) -> Prior:
+    return prior_of(settings_of([station.elements[element].slow_state for element in elements]), heats)
 
 
 @lru_cache(maxsize=64)
@@ -146,7 +148,7 @@ class _Finished(NamedTuple):
     """What a finished heat tells every request that it stands in, elements as `_in_order`: result - base
     prediction (wt %, nan where unknown), whether there is one, and of each lot its assay and kg per kg."""
 
-    residual_pct: list[float]
+    residual_pct: Vector
     is_of_use: bool
     lots: dict[_Lot, list[float]]
     shares: list[float]
@@ -158,7 +160,8 @@ def _finished(bundle: Bundle, recent: RecentHeat) -> _Finished:
     station = bundle.parameters.stations[recent.treatment.station]
     elements, base = _in_order(station), _base_prediction(bundle, station, recent)
     lots, shares = _tipped(station, recent)
-    return _Finished(_residuals(recent.chemistry_after, base, elements), bool(base), lots, shares)
+    residual = np.array(_residuals(recent.chemistry_after, base, elements))
+    return _Finished(residual, bool(base), lots, shares)
 
 
 def _base_prediction(bundle: Bundle, station: StationModel, recent: RecentHeat) -> dict[str, float]:
