@@ -39,7 +39,8 @@ def judge(
         known = ", ".join(sorted(parameters.stations)) or "none"
         text = f"the model knows no station {name}; it knows {known}"
         return Verdict(None, [_remark("station_not_modelled", "$.heat.treatment.station", text)], [])
-    reasons = [*_contradictions(heat, offers), *_outside(station, heat)]
+    values = feature_values(heat, [feature.name for feature in station.features])
+    reasons = [*_contradictions(heat, offers), *_outside(station, heat, values)]
     if additions is None:
         reasons += [*_windows_missing(station, heat), *_prices(offers), *_not_known(station, heat)]
     elif sum(addition.added_kg for addition in additions) > MOST_KG_PER_T * heat.steel_mass_t:
@@ -60,7 +61,7 @@ def judge(
         reasons.append(
             _remark("not_measured", "$.heat.chemistry", "no element that the model knows is measured")
         )
-    return Verdict(station, reasons, [*_missing_readings(station, heat), *_assumed(station, heat)])
+    return Verdict(station, reasons, [*_missing_readings(station, heat, values), *_assumed(station, heat)])
 
 
 def _contradictions(heat: Heat, offers: Sequence[Additive]) -> Iterator[Remark]:
@@ -95,13 +96,12 @@ def _contradictions(heat: Heat, offers: Sequence[Additive]) -> Iterator[Remark]:
         seen.add((offer.additive, offer.lot))
 
 
-def _outside(station: StationModel, heat: Heat) -> Iterator[Remark]:
+def _outside(station: StationModel, heat: Heat, values: Sequence[float]) -> Iterator[Remark]:
     mass = station.steel_mass_t
     if not mass.low / _MASS_MARGIN <= heat.steel_mass_t <= mass.high * _MASS_MARGIN:
         yield _outside_remark(
             "steel mass", "$.heat.steel_mass_t", heat.steel_mass_t, mass.low, mass.high, "t"
         )
-    values = feature_values(heat, [feature.name for feature in station.features])
     for feature, value in zip(station.features, values, strict=True):
         if not math.isnan(value) and not _within(value, feature.low, feature.high):
             where, unit = path_of(feature.name), feature.unit
@@ -145,13 +145,12 @@ def _not_known(station: StationModel, heat: Heat) -> Iterator[Remark]:
             yield _remark("not_measured", f"$.heat.chemistry.{element}", text)
 
 
-def _missing_readings(station: StationModel, heat: Heat) -> Iterator[Remark]:
+def _missing_readings(station: StationModel, heat: Heat, values: Sequence[float]) -> Iterator[Remark]:
     for name, (low, high) in PLAUSIBLE.items():
         reading = raw_reading(heat, name)
         if reading is not None and not low <= reading <= high:
             text = f"{name} {reading:g} cannot be (possible: {low:g} to {high:g}); treated as missing"
             yield _remark("reading_impossible", path_of(name), text)
-    values = feature_values(heat, [feature.name for feature in station.features])
     for feature, value in zip(station.features, values, strict=True):
         if math.isnan(value):
             text = (

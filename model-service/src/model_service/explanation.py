@@ -1,6 +1,7 @@
 """Why a recovery differs from the nominal one, in words and shares."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from model_service.contracts import Additive, RecoveryUsed
 from model_service.outcome import Outcome, Vector, sd_pct
@@ -75,5 +76,9 @@ def _reason(what: str, share: float) -> list[str]:
 
 
 def _in_words(name: str, value: float, unit: str) -> str:
-    plain: Sequence[str] = name.removesuffix("_" + unit.replace("/", "_").lower()).split("_")
-    return f"{' '.join(plain)} {value:g} {unit}"
+    return f"{_words(name, unit)} {value:g} {unit}"
+
+
+@lru_cache(maxsize=256)
+def _words(name: str, unit: str) -> str:
+    return " ".join(name.removesuffix("_" + unit.replace("/", "_").lower()).split("_"))

@@ -284,14 +284,19 @@ def _add(highs: highspy.Highs, rows: _Rows) -> None:
 
 
 def _sparse(*blocks: _Rows) -> tuple[NDArray[np.int32], NDArray[np.int32], Vector]:
-    """Return where each row starts, columns and values, all but zeros."""
-    values = np.concatenate([block.values.ravel() for block in blocks])
-    columns = np.concatenate([block.columns.ravel() for block in blocks])
-    kept = values != 0.0
-    widths = np.concatenate([np.full(len(block.values), block.values.shape[1]) for block in blocks])
-    before = np.concatenate(([0], np.cumsum(kept)))
-    start = before[np.cumsum(widths) - widths]
-    return start.astype(np.int32), columns[kept], values[kept]
+    """Return where each row starts, columns and values; HiGHS itself leaves out the zeros."""
+    start = _starts(tuple(block.values.shape for block in blocks))
+    values = [block.values.ravel() for block in blocks]
+    columns = [block.columns.ravel() for block in blocks]
+    if len(blocks) == 1:
+        return start, columns[0], values[0]
+    return start, np.concatenate(columns), np.concatenate(values)
+
+
+@lru_cache(maxsize=256)
+def _starts(shapes: tuple[tuple[int, ...], ...]) -> NDArray[np.int32]:
+    widths = [width for rows, width in shapes for _ in range(rows)]
+    return np.cumsum([0, *widths[:-1]], dtype=np.int32)[: len(widths)]
 
 
 _kept = threading.local()

@@ -80,7 +80,7 @@ def effects_by(prior: Prior, residual: Array, added: Array) -> Effects:
     """As `effects`, for who keeps the prior."""
     missing = np.isnan(residual)
     found = np.where(missing, 0.0, residual)
-    known = ~(missing | _absurd(residual, found, missing, prior.sd))
+    known = ~(missing | _absurd(residual, missing, prior.sd))
     found = np.where(known, found, 0.0)
     noise = prior.noise * np.where(known, 1.0, _NOTHING)
     wander, to_next = prior.wander, prior.to_next
@@ -112,14 +112,13 @@ def _apart(heats: int) -> NDArray[np.intp]:
     return apart
 
 
-def _absurd(
-    residual: Array, found: Array, missing: NDArray[np.bool_], sd: Array
-) -> NDArray[np.bool_] | np.bool_:
+def _absurd(residual: Array, missing: NDArray[np.bool_], sd: Array) -> NDArray[np.bool_] | np.bool_:
     """Heats far from the middle of all, and no neighbour like them (b, n): two that agree may be a jump."""
-    if (np.abs(found) <= _ABSURD / 2 * sd).all():
+    count = residual.shape[1] - missing.sum(axis=1)
+    spread = np.fmax.reduce(residual, axis=1) - np.fmin.reduce(residual, axis=1)
+    if ((spread <= _ABSURD * sd[:, 0]) & (count > 2)).all():
         return np.False_  # no two are so far from each other
     ordered = np.sort(residual, axis=1)  # nan goes last
-    count = residual.shape[1] - missing.sum(axis=1)
     row, middle = np.arange(len(residual)), np.maximum(count - 1, 0)
     median = (ordered[row, middle // 2] + ordered[row, (middle + 1) // 2]) / 2
     middle_of_all = np.where(count > 2, median, 0.0)[:, None]
