@@ -1,7 +1,7 @@
 from pathlib import Path
 
-import polars as pl
 import msgspec
+import polars as pl
 import pytest
 from conftest import Plant, make_folders
 from model_service.bundle import load_bundle
