@@ -6,6 +6,7 @@ Drawn by the server: the page runs no script, and a report that is mailed shows 
 
 import math
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import polars as pl
@@ -69,16 +70,16 @@ def history_plot(blocks: pl.DataFrame, element: str) -> History | None:
     shown = shown.filter(pl.len().over("station") >= 2)
     if shown.is_empty():
         return None
-    seconds = shown["completed_at"].dt.epoch("s")
-    shown = shown.with_columns(seconds.alias("seconds"))
-    begin, end = int(seconds.sort()[0]), int(seconds.sort()[-1])
+    at_ms = shown["completed_at"].dt.epoch("ms")
+    shown = shown.with_columns(at_ms.alias("at_ms"))
+    begin, end = int(at_ms.sort()[0]), int(at_ms.sort()[-1])
     largest = float(shown["mae_pct"].sort()[-1])
     step = round_step(largest)
     top = step * max(1, math.ceil(largest / step))
     across, down = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
-    def x(at_s: int) -> float:
-        return round(LEFT + across * (at_s - begin) / max(1, end - begin), 1)
+    def x(at: int) -> float:
+        return round(LEFT + across * (at - begin) / max(1, end - begin), 1)
 
     def y(value: float) -> float:
         return round(TOP + down * (1 - value / top), 1)
@@ -87,7 +88,7 @@ def history_plot(blocks: pl.DataFrame, element: str) -> History | None:
     for (station,), of in shown.group_by("station", maintain_order=True):
         dots = [
             (
-                x(row["seconds"]),
+                x(row["at_ms"]),
                 y(row["mae_pct"]),
                 f"{row['n']} heats to {row['completed_at']:%Y-%m-%d %H:%M}: "
                 f"mean absolute error {row['mae_pct']:.4f}, "
@@ -97,14 +98,14 @@ def history_plot(blocks: pl.DataFrame, element: str) -> History | None:
         ]
         lines.append(Line(str(station), " ".join(f"{a},{b}" for a, b, _ in dots), dots))
     digits = max(0, -math.floor(math.log10(step)))
-    ordered = shown.sort("seconds")
-    marked = sorted({0, ordered.height // 2, ordered.height - 1})
+    ordered = shown.sort("at_ms")
+    marked = sorted({begin, (begin + end) // 2, end})
     return History(
         element,
         sorted(lines, key=lambda line: line.station, reverse=True),
         _bands(ordered, x),
         [Tick(y(n * step), f"{n * step:.{digits}f}") for n in range(round(top / step) + 1)],
-        [Tick(x(ordered["seconds"][n]), f"{ordered['completed_at'][n]:%d %b %H:%M}") for n in marked],
+        [Tick(x(at), f"{datetime.fromtimestamp(at / 1000, UTC):%d %b %H:%M}") for at in marked],
     )
 
 
@@ -112,11 +113,11 @@ def _bands(ordered: pl.DataFrame, x: Callable[[int], float]) -> list[Band]:
     runs = (
         ordered.with_columns(pl.col("weighed_bundle_hash").fill_null("no model").rle_id().alias("run"))
         .group_by("run", maintain_order=True)
-        .agg(pl.col("seconds").last(), pl.col("weighed_bundle_hash").first())
+        .agg(pl.col("at_ms").last(), pl.col("weighed_bundle_hash").first())
     )
     bands, left = [], float(LEFT)
-    for n, (_, seconds, bundle_hash) in enumerate(runs.iter_rows()):
-        right = x(seconds)
+    for n, (_, at, bundle_hash) in enumerate(runs.iter_rows()):
+        right = x(at)
         bands.append(
             Band(left, round(max(0.0, right - left), 1), (bundle_hash or "no model")[:8], n % 2 == 1)
         )
