@@ -18,7 +18,7 @@ from model_service.parameters import Parameters
 from ml_pipeline import pipeline
 from ml_pipeline.judging import golden_requests
 from ml_pipeline.pipeline import SEED, Folders
-from ml_pipeline.steps import corrections
+from ml_pipeline.steps import corrections, limits
 from ml_pipeline.steps.train import train
 from ml_pipeline.work import instant, read_model, split_stations
 
@@ -134,6 +134,33 @@ def test_result_that_leaked_through_several_features_is_refused(judged: Judged) 
     assert reasons(judged, "the features explain")
 
 
+def test_result_that_leaked_into_the_first_analysis_is_refused(judged: Judged) -> None:
+    """As if the sample before had been booked backwards from the one after: no feature knows anything, and
+    the errors are too small to be true."""
+
+    def leak(heats: pl.DataFrame) -> pl.DataFrame:
+        mass = pl.col("steel_mass_t")
+        gained = 0.9 * pl.col("added_kg.Mn") / (10 * mass)
+        diluted = pl.col("metallic_kg") * pl.col("reference.Mn") / (1000 * mass)
+        return heats.with_columns((pl.col("final.Mn") - gained + diluted).alias("first.Mn"))
+
+    for path in (judged.work / "prepared", judged.work / "holdout"):
+        heats = pl.read_parquet(path / "tapping.parquet")
+        leak(heats).write_parquet(path / "tapping.parquet")
+    train_on(judged, lambda heats: heats)
+
+    assert reasons(judged, "are smaller than any spectrometer's")
+
+
+def test_intervals_that_say_nothing_are_refused(judged: Judged) -> None:
+    parameters, trees = read_model(judged.work / "bundle")
+    past, _ = split_stations(judged.work)
+    factor = 4 * parameters.stations["tapping"].elements["Mn"].interval_factor
+    put(judged, changed(parameters, interval_factor=factor), trees, past)
+
+    assert reasons(judged, "tapping Mn: the 90 % interval is ")
+
+
 def test_wrong_sign_is_refused(judged: Judged) -> None:
     """As if every increment had been recorded with the sign turned."""
 
@@ -185,3 +212,10 @@ def test_ten_times_the_size_is_refused(judged: Judged, monkeypatch: pytest.Monke
     assert sum(map(len, after.values())) > 7 * sum(map(len, before.values()))
 
     assert reasons(judged, "bytes")
+
+
+def test_answer_that_comes_too_late_is_refused(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that this model does takes long: the limit is lowered instead."""
+    monkeypatch.setattr(limits, "LATENCY_MS", 0.001)
+
+    assert reasons(judged, "one recommendation takes")

@@ -10,7 +10,7 @@ from model_service.priors import prior_parameters
 from ml_pipeline.pipeline import Folders, golden_differences
 from ml_pipeline.steps.evaluate import evaluate
 from ml_pipeline.steps.gate import Model, Verdict, bootstrap_interval, judge
-from ml_pipeline.work import read_model, split_stations
+from ml_pipeline.work import holdouts, read_model, split_stations
 
 COLD = Model("the cold start", prior_parameters(), {})
 Split = tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame]]
@@ -62,6 +62,26 @@ def test_model_with_larger_errors_is_refused(trained: Model, split: Split) -> No
 
     assert not found.passed
     assert any("against champion 1" in reason for reason in found.reasons)
+
+
+def test_model_that_is_worse_on_the_frozen_holdout_alone_is_refused(
+    trained: Model, split: Split, released: Folders
+) -> None:
+    """Its rival knows the level of the frozen heats, and is no better on the newest."""
+    slow = trained.parameters.stations["tapping"].elements["Mn"].slow_state
+    off = msgspec.structs.replace(slow, prior_heats=None)
+    mine = changed(trained, "Mn", slow_state=off)
+    rival = changed(trained, "Mn", slow_state=off, offset_pct=0.12)._replace(name="champion 1")
+    context, heats = holdouts(released.work)["tapping"]
+    level = 0.12 - trained.parameters.stations["tapping"].elements["Mn"].offset_pct
+    frozen = {"tapping": (context, heats.with_columns(pl.col("final.Mn") + level))}
+    past, test = split
+    metrics = evaluate(mine.parameters, mine.trees, past, test).metrics
+
+    found = judge(mine, rival, past, test, metrics, [], seed=1, frozen=frozen)
+
+    assert judge(mine, rival, past, test, metrics, [], seed=1).passed
+    assert [reason for reason in found.reasons if "on the frozen holdout" in reason] == found.reasons != []
 
 
 def test_intervals_that_promise_too_much_are_refused(trained: Model, split: Split) -> None:
