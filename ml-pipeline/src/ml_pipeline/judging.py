@@ -18,12 +18,12 @@ from model_service.priors import prior_parameters
 
 from ml_pipeline import lake, registry
 from ml_pipeline.errors import GateError, PipelineError
-from ml_pipeline.steps import limits, report
+from ml_pipeline.steps import effects, limits, report
 from ml_pipeline.steps.evaluate import Evaluation, evaluate
+from ml_pipeline.steps.extract import complete_between
 from ml_pipeline.steps.gate import Model, Verdict, judge, wanted
 from ml_pipeline.steps.split import KEY
 from ml_pipeline.work import (
-    TEST_FRACTION,
     Folders,
     Stations,
     holdouts,
@@ -55,16 +55,20 @@ def run_evaluate(folders: Folders, tell: Tell) -> Evaluation:
         {s: {e: m._asdict() for e, m in of.items()} for s, of in found.metrics.items()},
     )
     table = report.metrics_table(found.metrics)
-    tell(f"evaluate: on the newest {TEST_FRACTION:.0%} of the heats, wt %\n{table}")
+    heats = ", ".join(f"{of.height} of {name}" for name, of in test.items())
+    tell(f"evaluate: on the newest heats ({heats}), wt %\n{table}")
     tell(f"evaluate: report in {folder}, with {', '.join(p.name for p in plots)}")
     return found
 
 
 def _rows_of(folders: Folders, test: Stations) -> pl.DataFrame:
     """The lake's rows of the heats to judge: what each additive brought is only there."""
-    keys = [heats.select(KEY).with_columns(station=pl.lit(name)) for name, heats in test.items()]
-    rows = pl.scan_parquet(folders.work / "valid.parquet")
-    return rows.join(pl.concat(keys).lazy(), on=[*KEY, "station"], how="semi").collect()
+    named = [heats.select(*KEY, "completed_at", station=pl.lit(name)) for name, heats in test.items()]
+    keys = pl.concat(named)
+    first, last = keys["completed_at"].min(), keys["completed_at"].max()
+    rows = complete_between(folders.work / "valid.parquet", first, last)  # type: ignore[arg-type]
+    here = rows.select(*KEY, "station", *effects.COLUMNS)
+    return here.join(keys.lazy(), on=[*KEY, "station"], how="semi").collect()
 
 
 def run_gate(folders: Folders, tell: Tell) -> None:
@@ -76,12 +80,13 @@ def run_gate(folders: Folders, tell: Tell) -> None:
     other, other_bundle, note = _opponent(folders, champion)
     if other_bundle is not None and champion is not None:
         past, test = _unseen_by(champion.tags, past, test)
+    mine = evaluate(candidate.parameters, candidate.trees, past, test)
     verdict = judge(
         candidate,
         other,
         past,
         test,
-        evaluate(candidate.parameters, candidate.trees, past, test).metrics,
+        mine.metrics,
         golden_differences(folders.work / "bundle"),
         folders.options.seed,
         {s: (h.context, h.heats) for s, h in holdouts(folders.work).items()},
@@ -89,6 +94,7 @@ def run_gate(folders: Folders, tell: Tell) -> None:
     until = (champion.tags if champion else {}).items()
     reasons, figures = limit_reasons(
         candidate,
+        mine,
         other,
         other_bundle,
         past,
@@ -143,6 +149,7 @@ def require_passed(folders: Folders) -> None:
 
 def limit_reasons(
     candidate: Model,
+    mine: Evaluation,
     other: Model,
     other_bundle: Bundle | None,
     past: Stations,
@@ -154,8 +161,8 @@ def limit_reasons(
     trained_until: dict[str, str],
     champion_until: dict[str, str],
 ) -> tuple[list[str], dict[str, float]]:
-    """Every limit that the candidate breaks, and the figures behind; `other_bundle` None: no champion."""
-    mine = evaluate(candidate.parameters, candidate.trees, past, test)
+    """Every limit that the candidate, judged as `mine`, breaks, and the figures behind; `other_bundle` None:
+    no champion."""
     theirs = evaluate(other.parameters, other.trees, past, test)
     metrics = {
         station: {e: m for e, m in elements.items() if wanted(test[station], e)}

@@ -18,13 +18,14 @@ from threadpoolctl import threadpool_limits
 from ml_pipeline import registry
 from ml_pipeline.errors import ExtractError
 from ml_pipeline.requests import offers, recommendation_request
-from ml_pipeline.steps.extract import extract, keep, slices_of
+from ml_pipeline.steps.extract import complete_between, extract, keep, slices_of
 from ml_pipeline.steps.prepare import prepare
 from ml_pipeline.steps.split import KEY, choose_holdout
 from ml_pipeline.steps.train import train
 from ml_pipeline.steps.validate import usual_mass, validate
 from ml_pipeline.work import (
     TEST_FRACTION,
+    TEST_MOST_HEATS,
     Folders,
     instant,
     read_json,
@@ -111,7 +112,8 @@ def run_split(folders: Folders, tell: Tell) -> None:
     for path in paths:
         station = path.stem
         if station not in known and folders.options.holdout is None:
-            chosen = choose_holdout(pl.read_parquet(path, columns=[*KEY, "completed_at"]), TEST_FRACTION)
+            heats = pl.read_parquet(path, columns=[*KEY, "completed_at"])
+            chosen = choose_holdout(heats, TEST_FRACTION, TEST_MOST_HEATS)
             if chosen is None:
                 tell(f"split: {station}: too few heats to freeze a holdout")
                 continue
@@ -165,9 +167,17 @@ def run_train(folders: Folders, tell: Tell) -> None:
 
 def _freeze(folders: Folders, station: str, chosen: pl.DataFrame) -> str:
     """Keep the chosen heats as the lake has them now, in the artifact store."""
-    rows = pl.scan_parquet(folders.work / "valid.parquet").filter(pl.col("station") == station)
-    frozen = rows.join(chosen.lazy(), on=KEY, how="inner", maintain_order="left").collect()
+    keys = chosen.drop("completed_at").lazy()
+    rows = _valid(folders, station, chosen).join(keys, on=KEY, how="inner", maintain_order="left")
+    frozen = rows.collect()
     return keep(frozen, folders.artifacts).stem
+
+
+def _valid(folders: Folders, station: str, heats: pl.DataFrame) -> pl.LazyFrame:
+    """The lake's rows of a station from the first to the last of `heats`."""
+    first, last = heats["completed_at"].min(), heats["completed_at"].max()
+    rows = complete_between(folders.work / "valid.parquet", first, last)  # type: ignore[arg-type]
+    return rows.filter(pl.col("station") == station)
 
 
 def _prepared_holdout(folders: Folders, station: str, sha256: str) -> pl.DataFrame:
@@ -189,8 +199,9 @@ def _golden_requests(
     is a golden row too."""
     requests = []
     for station in stations:
-        newest = past[station].select("heat_uid", "treatment_no").tail(200).reverse()
-        valid = pl.scan_parquet(folders.work / "valid.parquet").filter(pl.col("station") == station)
+        latest = past[station].tail(200)
+        newest = latest.select("heat_uid", "treatment_no").reverse()
+        valid = _valid(folders, station, latest)
         wanted = valid.join(newest.lazy(), on=["heat_uid", "treatment_no"], how="semi").collect()
         rows = newest.join(wanted, on=["heat_uid", "treatment_no"], maintain_order="left").to_dicts()
         askable = [row for row in rows if row["windows"] and offers(row)] or rows

@@ -14,7 +14,8 @@ from ml_pipeline.errors import ExtractError
 from ml_pipeline.provenance import Code
 from ml_pipeline.steps.split import split_by_time, without
 
-TEST_FRACTION = 0.2
+TEST_FRACTION, TEST_MOST_HEATS = 0.2, 50_000
+"""Of a station's heats, the newest, that are judged and never learnt from."""
 SEED = 20260101
 Stations = dict[str, pl.DataFrame]
 
@@ -79,7 +80,7 @@ def split_stations(work: Path) -> tuple[Stations, Stations]:
         heats = pl.read_parquet(path)
         if path.stem in frozen:
             heats = without(heats, frozen[path.stem].heats)
-        splits[path.stem] = split_by_time(heats, TEST_FRACTION)
+        splits[path.stem] = split_by_time(heats, TEST_FRACTION, TEST_MOST_HEATS)
     return {n: s.train for n, s in splits.items()}, {n: s.test for n, s in splits.items()}
 
 

@@ -14,8 +14,9 @@ from model_service.parameters import Parameters, SlowState
 from ml_pipeline import lake
 from ml_pipeline.pipeline import Folders
 from ml_pipeline.requests import prediction_request
+from ml_pipeline.steps import memory
 from ml_pipeline.steps.extract import in_force
-from ml_pipeline.steps.outcome import lagged, predict
+from ml_pipeline.steps.outcome import lagged, predict, predict_wanted, with_past
 from ml_pipeline.steps.prepare import prepare
 
 
@@ -50,6 +51,33 @@ def test_predictions_equal_the_model_services(plant: Plant, released: Folders) -
             assert ours.base_pct[at] == pytest.approx(estimate.base_pct, abs=1e-9), (at, element)
             assert ours.predicted_pct[at] == pytest.approx(estimate.predicted_pct, abs=1e-9), (at, element)
             assert ours.sd_pct[at] == pytest.approx(estimate.sd_pct, abs=1e-9), (at, element)
+
+
+def test_few_heats_with_their_past_are_predicted_as_among_all(released: Folders) -> None:
+    bundle = with_slow_state(load_bundle(released.work / "bundle"))
+    station, trees = bundle.parameters.stations["tapping"], bundle.trees.texts
+    heats = pl.read_parquet(released.work / "prepared" / "tapping.parquet")
+    wanted = np.zeros(heats.height, dtype=bool)
+    wanted[[0, 5, 300, 301, 899]] = True
+
+    near = with_past(heats, lagged(heats), wanted)
+
+    assert near.heats.height < 110
+    alone, among_all = predict_wanted(station, "Mn", trees, near), predict(station, "Mn", trees, heats)
+    for few, all_of_them in zip(alone, among_all, strict=True):
+        np.testing.assert_allclose(few, all_of_them[wanted], atol=1e-12)
+    assert np.ptp(alone.predicted_pct - alone.base_pct) > 0
+
+
+def test_lots_of_other_heats_are_refused(released: Folders) -> None:
+    """The slow state of the newest heats was once tuned with the lots of the oldest."""
+    station = load_bundle(released.work / "bundle").parameters.stations["tapping"]
+    heats = pl.read_parquet(released.work / "prepared" / "tapping.parquet")
+    lots, lags = memory.lots_of(station, "Mn", heats), lagged(heats)
+    slow_state = SlowState(residual_sd_pct=0.01)
+
+    with pytest.raises(ValueError, match="900 heats have lots, 10 are asked for"):
+        memory.correction(np.zeros(heats.height), lags[-10:], lots, slow_state)
 
 
 def test_only_heats_that_were_complete_are_past() -> None:

@@ -2,11 +2,13 @@
 
 import numpy as np
 import polars as pl
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ml_pipeline.steps.columns import Vector
 
-ROLLING_HEATS = 50
+ROLLING_HEATS, LEAST_HEATS = 50, 10
+CHUNK = 50_000
 
 
 def by_recovery(increment: Vector, added: Vector, is_test: NDArray[np.bool_]) -> tuple[Vector, Vector]:
@@ -18,12 +20,23 @@ def by_recovery(increment: Vector, added: Vector, is_test: NDArray[np.bool_]) ->
     past = ratio[~is_test & usable]
     fixed = float(np.median(past)) if len(past) else 1.0
     known = np.flatnonzero(usable)
-    position = np.searchsorted(known, np.arange(len(added)))
-    rolling = np.full(len(added), fixed)
-    for i, at in enumerate(position):
-        if at >= 10:
-            rolling[i] = np.median(ratio[known[max(0, at - ROLLING_HEATS) : at]])
-    return fixed * added, rolling * added
+    position = np.searchsorted(known, np.arange(len(added)))  # how many were known before each heat
+    rolling = _medians_before(ratio[known])[position]
+    return fixed * added, np.where(position >= LEAST_HEATS, rolling, fixed) * added
+
+
+def _medians_before(ratio: Vector) -> Vector:
+    """At i the median of the last 50 before i, or of as many as there are; nan where they are too few. As
+    long as `ratio` and one more: what is known after all of them."""
+    found = np.full(len(ratio) + 1, np.nan)
+    for i in range(LEAST_HEATS, min(ROLLING_HEATS, len(ratio) + 1)):
+        found[i] = np.median(ratio[:i])
+    if len(ratio) >= ROLLING_HEATS:
+        windows = sliding_window_view(ratio, ROLLING_HEATS)
+        for start in range(0, len(windows), CHUNK):
+            some = windows[start : start + CHUNK]
+            found[ROLLING_HEATS + start : ROLLING_HEATS + start + len(some)] = np.median(some, axis=1)
+    return found
 
 
 def grade_constant(heats: pl.DataFrame, final: Vector, is_test: NDArray[np.bool_]) -> Vector:

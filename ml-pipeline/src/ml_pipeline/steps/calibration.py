@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ml_pipeline.steps import memory
 from ml_pipeline.steps.element import Fitted, one_element
-from ml_pipeline.steps.outcome import measured, predict, residual_pct
+from ml_pipeline.steps.outcome import measured, predict, predict_wanted, residual_pct, with_past
 from ml_pipeline.steps.station import LEVEL, MIN_HEATS
 
 HALF_LIVES, PRIOR_HEATS, LOT_SDS = (3.0, 25.0), (2.0, 20.0), (0.0, 0.003, 0.012)
@@ -25,21 +25,21 @@ def best_slow_state(
     fitted: Fitted, shell: StationModel, element: str, heats: pl.DataFrame, lags: NDArray[np.intp]
 ) -> SlowState:
     """The slow state that would have made the smallest error in the newest heats, or none."""
-    seen = predict(one_element(shell, element, fitted.model), element, fitted.trees, heats, lags=lags)
-    newest = slice(max(0, heats.height - TUNING_HEATS), None)
-    error = residual_pct(shell, heats, seen.final_pct - seen.base_pct)
+    near = with_past(heats, lags, np.arange(heats.height) >= heats.height - TUNING_HEATS)
+    alone, newest = one_element(shell, element, fitted.model), near.wanted
+    seen = predict(alone, element, fitted.trees, near.heats, lags=near.lags)
+    error = residual_pct(shell, near.heats, seen.final_pct - seen.base_pct)
     usual = msgspec.structs.replace(
         fitted.model.slow_state, prior_heats=SlowState(residual_sd_pct=1.0).prior_heats
     )
     off = msgspec.structs.replace(usual, prior_heats=None)
     if not len(measured(error[newest])):
         return off
-    lots = memory.lots_of(shell, element, heats)
+    lots = memory.lots_of(shell, element, near.heats)
 
     def mean_error(slow_state: SlowState) -> float:
-        return float(
-            np.nanmean(np.abs(error[newest] - memory.correction(error, lags[newest], lots, slow_state)))
-        )
+        told = memory.correction(error, near.lags, lots, slow_state)
+        return float(np.nanmean(np.abs((error - told)[newest])))
 
     best, smallest = off, SLOW_GAIN * float(np.nanmean(np.abs(error[newest])))
     for half_life in (usual.half_life_heats, *HALF_LIVES):
@@ -68,9 +68,10 @@ def interval_factor(
     lags: NDArray[np.intp],
 ) -> float:
     """Split-conformal: quantile of |result - prediction| / sd on heats newer than `model` learnt from."""
-    seen = predict(one_element(shell, element, model), element, trees, heats, lags=lags)
     is_newer = np.asarray((heats["completed_at"] >= newer["completed_at"].min()).to_numpy())
-    score = np.sort(measured((np.abs(seen.final_pct - seen.predicted_pct) / seen.sd_pct)[is_newer]))
+    near = with_past(heats, lags, is_newer)
+    seen = predict_wanted(one_element(shell, element, model), element, trees, near)
+    score = np.sort(measured(np.abs(seen.final_pct - seen.predicted_pct) / seen.sd_pct))
     if len(score) < MIN_HEATS:
         return NORMAL_FACTOR
     rank = min(math.ceil((len(score) + 1) * LEVEL), len(score))

@@ -21,6 +21,10 @@ LEAST_OF_FINAL = 0.02
 """Share of the final content under which a whole heat's addition says nothing of a slope."""
 WITHIN = 0.2
 Z95 = 1.959964
+CHUNK_HEATS = 20_000
+"""Heats in memory at once with all their certificates."""
+COLUMNS = ("weighed", "decided", "additives")
+"""Of the lake, besides the keys, that `brought` reads."""
 _KEYS = ["plant_id", "heat_uid", "treatment_no"]
 
 
@@ -44,6 +48,11 @@ def brought(rows: pl.DataFrame) -> pl.DataFrame:
     element, kg. From rows of the lake: weighed, or decided where nothing was weighed; where a lot is not
     among the offers, the additive's first certificate stands for it.
     """
+    parts = (_brought(rows.slice(start, CHUNK_HEATS)) for start in range(0, max(rows.height, 1), CHUNK_HEATS))
+    return pl.concat(parts).sort(*_KEYS, "additive", "element")
+
+
+def _brought(rows: pl.DataFrame) -> pl.DataFrame:
     by_lot = ["additive", "lot"]
     amounts = (pl.struct(pl.element().struct.field(*by_lot, "added_kg")) for _ in range(2))
     weighed, decided = (
@@ -62,7 +71,7 @@ def brought(rows: pl.DataFrame) -> pl.DataFrame:
     )
     assayed = found.explode("assay").drop_nulls("assay").unnest("assay").filter(pl.col("pct") > 0)
     kg = (pl.col("added_kg") * pl.col("pct") / 100).sum()
-    return assayed.group_by(*_KEYS, "additive", "element").agg(kg=kg).sort(*_KEYS, "additive", "element")
+    return assayed.group_by(*_KEYS, "additive", "element").agg(kg=kg)
 
 
 def effects(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ml_pipeline.steps.baselines import by_recovery, grade_constant
 from ml_pipeline.steps.columns import Vector
 from ml_pipeline.steps.effects import LEAST_OF_FINAL, Z95, Effect, brought, effects, residual_slope
-from ml_pipeline.steps.outcome import Outcomes, lagged, predict, terms
+from ml_pipeline.steps.outcome import Outcomes, lagged, predict_wanted, terms, with_past
 
 MIN_HEATS = 20
 LEVEL = 0.9
@@ -82,15 +82,15 @@ def evaluate(
         if name not in test or test[name].is_empty():
             continue
         heats = pl.concat([train[name], test[name]], how="diagonal") if name in train else test[name]
-        n_test, lags = test[name].height, lagged(heats)
+        n_test = test[name].height
+        near = with_past(heats, lagged(heats), _newest(heats.height, n_test))
         metrics, outcomes, grades = found.metrics, found.outcomes, found.grades
         metrics[name], outcomes[name], grades[name] = {}, {}, {}
         for element in station.elements:
-            seen = predict(station, element, trees, heats, lags=lags)
-            judged = newest(seen, n_test)
+            judged = predict_wanted(station, element, trees, near)
             if np.sum(~np.isnan(judged.final_pct - judged.predicted_pct)) < MIN_HEATS:
                 continue
-            errors = _errors(station, element, heats, seen, n_test)
+            errors = _errors(station, element, heats, judged)
             metrics[name][element] = _metrics(station, element, errors, judged)
             grades[name][element] = _by_grade(errors, test[name]["grade"].to_numpy())
             outcomes[name][element] = judged
@@ -100,11 +100,6 @@ def evaluate(
             some = of_station.join(test[name], on=["plant_id", "heat_uid", "treatment_no"], how="semi")
             found.effects[name] = effects(station, outcomes[name], test[name], brought(some))
     return found
-
-
-def newest(seen: Outcomes, n: int) -> Outcomes:
-    """The last `n` heats."""
-    return Outcomes(*(values[len(values) - n :] for values in seen))
 
 
 def coverage_interval(covered: int, heats: int) -> tuple[float, float]:
@@ -128,10 +123,15 @@ class _Errors(NamedTuple):
     rolling_width: float
 
 
-def _errors(station: StationModel, element: str, heats: pl.DataFrame, seen: Outcomes, n_test: int) -> _Errors:
+def _newest(heats: int, n: int) -> NDArray[np.bool_]:
+    """Which are the last `n`."""
+    newest: NDArray[np.bool_] = np.arange(heats) >= heats - n
+    return newest
+
+
+def _errors(station: StationModel, element: str, heats: pl.DataFrame, judged: Outcomes) -> _Errors:
     known = terms(station, element, station.elements[element], heats)
-    judged = newest(seen, n_test)
-    is_test = np.arange(heats.height) >= heats.height - n_test
+    is_test = _newest(heats.height, len(judged.final_pct))
     gained = known.final_pct - known.first_pct
     handbook, rolling = by_recovery(gained, known.added_pct, is_test)
     past = np.abs((gained - rolling)[~is_test])

@@ -71,13 +71,18 @@ def in_force(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def slices_of(path: Path, heats: int = SLICE_HEATS) -> Iterator[pl.DataFrame]:
+def slices_of(path: Path) -> Iterator[pl.DataFrame]:
     """Rows of a Parquet file in their order, some at a time."""
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(heats):
+        for batch in file.iter_batches(SLICE_HEATS):
             frame = pl.from_arrow(batch)
             assert isinstance(frame, pl.DataFrame)  # noqa: S101 (a batch never becomes a series)
             yield frame
+
+
+def complete_between(path: Path, first: datetime, last: datetime) -> pl.LazyFrame:
+    """Rows of a Parquet file that were complete in that time; what else the file holds is not read."""
+    return pl.scan_parquet(path).filter(pl.col("completed_at").is_between(first, last))
 
 
 def _in_force_slices(rows: pl.LazyFrame) -> tuple[Iterator[pl.DataFrame], int]:

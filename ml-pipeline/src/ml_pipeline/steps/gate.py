@@ -13,8 +13,8 @@ from model_service.parameters import Parameters
 from model_service.priors import STATIONS, prior_element
 
 from ml_pipeline.steps.columns import Vector
-from ml_pipeline.steps.evaluate import ElementMetrics, newest
-from ml_pipeline.steps.outcome import lagged, predict
+from ml_pipeline.steps.evaluate import ElementMetrics
+from ml_pipeline.steps.outcome import lagged, predict_wanted, with_past
 
 MIN_HEATS = 20
 WORSE_BY = 0.02
@@ -115,11 +115,12 @@ def _differences(
     if mine is None or theirs is None or unseen.height < MIN_HEATS:
         return np.zeros(0)
     heats = pl.concat([past[station], unseen], how="diagonal") if station in past else unseen
-    lags = lagged(heats)
+    is_unseen = np.arange(heats.height) >= heats.height - unseen.height
+    near = with_past(heats, lagged(heats), is_unseen)
     rows = []
     for element in sorted(mine.elements.keys() & theirs.elements.keys()):
-        ours = newest(predict(mine, element, candidate.trees, heats, lags=lags), unseen.height)
-        others = newest(predict(theirs, element, other.trees, heats, lags=lags), unseen.height)
+        ours = predict_wanted(mine, element, candidate.trees, near)
+        others = predict_wanted(theirs, element, other.trees, near)
         error, reference = (
             np.abs(ours.final_pct - ours.predicted_pct),
             np.abs(others.final_pct - others.predicted_pct),

@@ -43,7 +43,9 @@ def lots_of(station: StationModel, element: str, heats: pl.DataFrame) -> Lots:
 
 def correction(residual: Vector, lags: NDArray[np.intp], lots: Lots, slow_state: SlowState) -> Vector:
     """What the Model Service adds to the base prediction of each heat, given the heats of `lags`; the slow
-    state is switched on."""
+    state is switched on. Raises ValueError where `lots` are not of the same heats."""
+    if len(lags) != len(lots.code):
+        raise ValueError(f"{len(lots.code)} heats have lots, {len(lags)} are asked for")
     found = np.zeros(len(lags))
     for start in range(0, len(lags), CHUNK):
         rows = np.arange(start, min(start + CHUNK, len(lags)))

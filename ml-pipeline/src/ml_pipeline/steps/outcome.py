@@ -209,6 +209,34 @@ def lagged(heats: pl.DataFrame) -> NDArray[np.intp]:
     return result
 
 
+class Near(NamedTuple):
+    """Heats with those that their slow state looks back on: `lags` among them, `wanted` which were meant."""
+
+    heats: pl.DataFrame
+    lags: NDArray[np.intp]
+    wanted: NDArray[np.bool_]
+
+
+def with_past(heats: pl.DataFrame, lags: NDArray[np.intp], wanted: NDArray[np.bool_]) -> Near:
+    """The `wanted` heats and their past, in their order: all that a prediction of them asks for, however many
+    heats there are. Those of the past are without a past of their own."""
+    looked_at = np.zeros(heats.height, dtype=bool)
+    of_wanted = lags[wanted]
+    looked_at[of_wanted[of_wanted >= 0]] = True
+    rows = np.flatnonzero(looked_at | wanted)
+    place = np.full(heats.height + 1, -1, dtype=np.intp)  # the last is what the lag -1 finds
+    place[rows] = np.arange(len(rows))
+    meant = wanted[rows]
+    near = np.where(meant[:, None], place[lags[rows]], -1)
+    return Near(heats[rows], near, meant)
+
+
+def predict_wanted(station: StationModel, element: str, trees: Mapping[str, str], near: Near) -> Outcomes:
+    """`predict` of the heats that are wanted."""
+    seen = predict(station, element, trees, near.heats, lags=near.lags)
+    return Outcomes(*(values[near.wanted] for values in seen))
+
+
 def measured(values: Vector) -> Vector:
     """Without what is not known."""
     known: Vector = values[~np.isnan(values)]

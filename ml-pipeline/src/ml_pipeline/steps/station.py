@@ -20,6 +20,7 @@ from ml_pipeline.steps import physics
 from ml_pipeline.steps.columns import Vector, column
 from ml_pipeline.steps.outcome import measured, terms
 from ml_pipeline.steps.prepare import elements_of, feature_columns
+from ml_pipeline.steps.split import newest_heats
 
 MIN_HEATS = 30
 LEVEL = 0.9
@@ -30,6 +31,8 @@ KNOWN_SHARE = 0.3
 FIRST_ANALYSES = ("c_pct", "si_pct", "mn_pct")
 """First analyses that may be features; carbon at tap stands for oxygen."""
 TRUSTS = tuple(i / 10 for i in range(1, 11))
+TRUST_HEATS = 20_000
+"""Newest heats that are enough to tell one tenth from the next."""
 UNKNOWN_NOISE = 0.02
 """Of the usual content, of an element that the literature's tables leave out."""
 LIKE_UNKNOWN = "ladle_furnace"
@@ -112,6 +115,7 @@ def _features(heats: pl.DataFrame) -> list[Feature]:
 
 def _trust(shell: StationModel, heats: pl.DataFrame, priors: Mapping[str, ElementModel]) -> float:
     """How far the scale is trusted: the share with which the increments of alloying elements fit best."""
+    heats = newest_heats(heats, TRUST_HEATS)
     losses = np.zeros(len(TRUSTS))
     for element, prior in priors.items():
         if prior.added_high_pct is None:

@@ -12,11 +12,13 @@ from ml_pipeline.steps import calibration, physics
 from ml_pipeline.steps.element import Fitted, Wanted, fit_element, useful_trees
 from ml_pipeline.steps.outcome import lagged, terms
 from ml_pipeline.steps.parallel import map_elements
-from ml_pipeline.steps.split import split_by_time
+from ml_pipeline.steps.split import newest_heats, split_by_time
 from ml_pipeline.steps.station import MIN_HEATS, plant_priors, station_shell
 from ml_pipeline.steps.temperature import fit_temperature
 
 CALIBRATION_FRACTION = 0.25
+TRIAL_HEATS = 100_000
+"""Newest heats that are enough to see whether trees help and how wide intervals are."""
 Report = dict[str, dict[str, object]]
 
 
@@ -89,14 +91,15 @@ def _train_element(
     known = int(physics.usable(terms(shell, element, prior, heats)).sum())
     if known < MIN_HEATS:
         return _Done(_fitting(prior, shell), {}, {"heats": known, "model": "prior"}, "")
-    older, newer = split_by_time(heats, CALIBRATION_FRACTION)
+    older, newer = split_by_time(newest_heats(heats, TRIAL_HEATS), CALIBRATION_FRACTION)
     lags = lagged(heats)
     wanted, trial = Wanted(recovery=False, offset=False), None
     if physics.usable(terms(shell, element, prior, older)).sum() >= MIN_HEATS:
         # Whether trees help, and how wide intervals are, is seen on heats newer than those learnt from.
         free = fit_element(name, element, shell, prior, older, seed, Wanted(recovery=True, offset=True))
         wanted = useful_trees(free, shell, element, newer)
-        trial = fit_element(name, element, shell, prior, older, seed, wanted)
+        both = Wanted(recovery=True, offset=True)
+        trial = free if wanted == both else fit_element(name, element, shell, prior, older, seed, wanted)
     final = fit_element(name, element, shell, prior, heats, seed, wanted)
     slow_state = calibration.best_slow_state(final, shell, element, heats, lags)
     factor = calibration.NORMAL_FACTOR
