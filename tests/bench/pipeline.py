@@ -7,6 +7,7 @@ not new. The pipeline runs in its own environment, in a process of its own that 
 
 import os
 import re
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -33,12 +34,13 @@ def measure() -> dict[str, tuple[list[float], str]]:
         imported = _history(place)
         for times in TIMES:
             lake = _lake(place, imported, times)
-            seconds, peak_mb = _run(place, lake)
+            seconds, peak_mb, busy = _run(place, lake)
             steps = _steps(place)
-            again, _ = _run(place, lake)
+            again, _, _ = _run(place, lake)
             heats = f"{HEATS * times:,} heats"
             found[f"{heats} end to end"] = ([seconds], "s")
             found[f"peak memory of {heats}, all processes"] = ([peak_mb], "MB")
+            found[f"{heats}, processor time of all cores"] = ([busy], "s")
             found[f"{heats} again, nothing changed"] = ([again], "s")
             found |= {f"{heats}, {step}": ([took], "s") for step, took in steps.items()}
             for folder in ("work", "artifacts", "models"):
@@ -78,12 +80,13 @@ def _lake(place: Path, imported: Path, times: int) -> Path:
     return lake
 
 
-def _run(place: Path, lake: Path) -> tuple[float, float]:
-    """Seconds of a whole run, and the most memory its processes had together (MB, sampled)."""
+def _run(place: Path, lake: Path) -> tuple[float, float, float]:
+    """Seconds of a whole run, the most memory its processes had together (MB, sampled), and its processor
+    time (s), which tells how much of the seconds were others' on a busy machine."""
     folders = {name: str(place / name) for name in ("work", "artifacts", "models")}
     settings = {f"ML_PIPELINE_{name.upper()}": folder for name, folder in folders.items()}
     own = {"ML_PIPELINE_LAKE": str(lake), "ML_PIPELINE_IMAGE": "never", "ML_PIPELINE_TRIAL": "true"}
-    began, peak = time.monotonic(), 0.0
+    began, before, peak = time.monotonic(), _processor_s(), 0.0
     with (place / "output.txt").open("wb") as output:
         process = subprocess.Popen(
             [PIPELINE, "run"], env={**os.environ, **settings, **own}, stdout=output, stderr=output
@@ -93,7 +96,13 @@ def _run(place: Path, lake: Path) -> tuple[float, float]:
             time.sleep(0.2)
     if process.returncode:
         raise RuntimeError((place / "output.txt").read_text(encoding="utf-8")[-3000:])
-    return time.monotonic() - began, peak
+    return time.monotonic() - began, peak, _processor_s() - before
+
+
+def _processor_s() -> float:
+    """Processor time of all processes that were waited for, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _steps(place: Path) -> dict[str, float]:
