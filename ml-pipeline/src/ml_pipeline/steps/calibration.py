@@ -25,9 +25,10 @@ def best_slow_state(
     fitted: Fitted, shell: StationModel, element: str, heats: pl.DataFrame, lags: NDArray[np.intp]
 ) -> SlowState:
     """The slow state that would have made the smallest error in the newest heats, or none."""
-    seen = predict(one_element(shell, element, fitted.model), element, fitted.trees, heats, lags=lags)
+    station = one_element(shell, element, fitted.model)
+    seen = predict(station, element, fitted.trees, heats, lags=lags)
     newest = slice(max(0, heats.height - TUNING_HEATS), None)
-    error = residual_pct(shell, heats, seen.final_pct - seen.base_pct)
+    error = residual_pct(station, element, heats, seen.final_pct - seen.base_pct)
     usual = msgspec.structs.replace(
         fitted.model.slow_state, prior_heats=SlowState(residual_sd_pct=1.0).prior_heats
     )

@@ -13,6 +13,7 @@ from model_service.parameters import (
     Range,
     StationModel,
     SteelMass,
+    UsualFirst,
 )
 from model_service.priors import STATIONS, prior_element, prior_oxygen, unknown_element
 
@@ -22,6 +23,10 @@ from ml_pipeline.steps.outcome import measured, terms
 from ml_pipeline.steps.prepare import elements_of, feature_columns
 
 MIN_HEATS = 30
+MIN_OF_GRADE = 10
+"""Heats of a grade that tell what its first analysis usually is."""
+LEAST_STRAY = 0.02
+"""Of the usual first analysis: nothing is believed to stray less."""
 LEVEL = 0.9
 MAINLY_ADDED = 0.2
 """Share of the final content above which an element is alloyed here, and tells of the mass."""
@@ -77,8 +82,13 @@ def _at_plant(prior: ElementModel, element: str, heats: pl.DataFrame) -> Element
     added = np.nan_to_num(column(heats, f"added_kg.{element}")) / (10 * column(heats, "steel_mass_t"))
     alloyed = len(finals) >= MIN_HEATS and np.median(added) >= MAINLY_ADDED * np.median(finals)
     if MIN_HEATS <= len(firsts) < heats.height:
-        spread = max(physics.robust_sd(firsts), 0.02 * float(np.median(firsts)))
-        assumed = AssumedFirst(pct=float(np.median(firsts)), sd_pct=spread)
+        of_grade = {
+            str(grade): _usual(values)
+            for (grade,), some in heats.group_by("grade", maintain_order=True)
+            if len(values := measured(column(some, f"first.{element}"))) >= MIN_OF_GRADE
+        }
+        every = _usual(firsts)
+        assumed = AssumedFirst(pct=every.pct, sd_pct=every.sd_pct, by_grade=dict(sorted(of_grade.items())))
         prior = msgspec.structs.replace(prior, assumed_first=assumed)
     elif len(firsts) < MIN_HEATS <= len(finals) and prior.assumed_first is not None:
         # Nobody measures it before. Where it is not alloyed, what the results leave after the additions is
@@ -91,6 +101,15 @@ def _at_plant(prior: ElementModel, element: str, heats: pl.DataFrame) -> Element
         low, high = seen_range(firsts)
         prior = msgspec.structs.replace(prior, first_range=Range(low=low, high=high))
     return msgspec.structs.replace(prior, added_high_pct=seen_range(added)[1] if alloyed else None)
+
+
+def _usual(firsts: Vector) -> UsualFirst:
+    """Median, and the deviation from it of all but the gross errors: grades apart count, as one of them may
+    be what is not measured."""
+    middle, least = float(np.median(firsts)), LEAST_STRAY * float(np.median(firsts))
+    low, high = np.quantile(firsts, (0.005, 0.995))
+    strays = np.clip(firsts, low, high) - middle
+    return UsualFirst(pct=middle, sd_pct=max(float(np.sqrt(np.mean(strays**2))), least))
 
 
 def _features(heats: pl.DataFrame) -> list[Feature]:
