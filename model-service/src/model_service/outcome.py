@@ -46,7 +46,8 @@ def known_elements(station: StationModel, heat: Heat) -> list[str]:
     return [
         element
         for element in sorted(station.elements)
-        if heat.chemistry.get(element) is not None or _can_be_assumed(station.elements[element], element, heat)
+        if heat.chemistry.get(element) is not None
+        or _can_be_assumed(station.elements[element], element, heat)
     ]
 
 

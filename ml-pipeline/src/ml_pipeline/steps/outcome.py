@@ -23,11 +23,11 @@ RECENT_HEATS = 30
 class Terms(NamedTuple):
     """One element of prepared heats, wt %: nan where not measured.
 
-    `first_sd_pct` is what the first analysis is not known by; `reference_pct` the aim, else the first analysis;
-    `diluted_pct` what the additions' metal takes
-    away; `burnt_pct` + `own_share` x added is what the oxygen balance takes as the service reckons it, made
-    linear around what the heat needs, `usual_burnt_pct` of a heat that gets that; `really_burnt_pct` is the
-    balance where it was: to be learnt from.
+    `first_sd_pct` is what the first analysis is not known by; `reference_pct` the aim, else the first
+    analysis; `diluted_pct` what the additions' metal takes away; `burnt_pct` + `own_share` x added is
+    what the oxygen balance takes as the service reckons it, made linear around what the heat needs,
+    `usual_burnt_pct` of a heat that gets that; `really_burnt_pct` is the balance where it was: to be
+    learnt from.
     """
 
     first_pct: Vector

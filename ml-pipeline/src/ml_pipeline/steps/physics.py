@@ -107,7 +107,13 @@ def fit(
     precision = np.eye(len(mean))
     for _ in range(ROUNDS):
         of_debit = (debit_sd * known.usual_burnt_pct) ** 2
-        variance = noise**2 + (share * known.reference_pct) ** 2 + (recovery_sd * added) ** 2 + of_debit + known.first_sd_pct**2
+        variance = (
+            noise**2
+            + (share * known.reference_pct) ** 2
+            + (recovery_sd * added) ** 2
+            + of_debit
+            + known.first_sd_pct**2
+        )
         residual = increment - design @ theta
         scaled = np.abs(residual) / np.sqrt(variance)
         huber = np.where(scaled <= HUBER, 1.0, HUBER / np.maximum(scaled, HUBER))
@@ -118,9 +124,7 @@ def fit(
         theta[0], theta[1] = min(max(theta[0], 0.0), 1.5), min(max(theta[1], 0.0), MOST_DEBIT)
         scaled_design = design * spread
         precision = np.eye(len(mean)) + (scaled_design * weight[:, None]).T @ scaled_design
-        noise, share, recovery_sd, debit_sd = _deviations(
-            increment - design @ theta, known, prior, variance
-        )
+        noise, share, recovery_sd, debit_sd = _deviations(increment - design @ theta, known, prior, variance)
     covariance = np.linalg.inv(precision)
     return Physics(
         float(theta[0]),
@@ -156,9 +160,9 @@ def _reliability(known: Terms, added_error: float) -> float:
 def _deviations(
     residual: Vector, known: Terms, prior: ElementModel, variance: Vector
 ) -> tuple[float, float, float, float]:
-    """Noise, its share of the content, sd of the recovery and of the debit, from squared residuals ~ noise^2 +
-    (share x content)^2 + (sd x added)^2 + (sd x loss)^2, drawn to the prior by some heats; a heat weighs by
-    the `variance` that it was believed to have."""
+    """Noise, its share of the content, sd of the recovery and of the debit, from squared residuals ~
+    noise^2 + (share x content)^2 + (sd x added)^2 + (sd x loss)^2, drawn to the prior by some heats; a
+    heat weighs by the `variance` that it was believed to have."""
     limit = GROSS_SD * np.sqrt(np.maximum(variance, max(robust_sd(residual), 1e-6) ** 2))
     # An assumed first analysis explains no more than half of the variance: noise must not be too small
     # where it is measured.

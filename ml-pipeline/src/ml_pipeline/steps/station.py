@@ -19,7 +19,7 @@ from model_service.priors import STATIONS, prior_element, prior_oxygen, unknown_
 
 from ml_pipeline.steps import physics
 from ml_pipeline.steps.columns import Vector, column
-from ml_pipeline.steps.outcome import measured, terms
+from ml_pipeline.steps.outcome import Terms, measured, terms
 from ml_pipeline.steps.prepare import elements_of, feature_columns
 
 MIN_HEATS = 30
@@ -34,6 +34,10 @@ KNOWN_SHARE = 0.3
 """A feature that fewer heats have is no feature."""
 FIRST_ANALYSES = ("c_pct", "si_pct", "mn_pct")
 """First analyses that may be features; carbon at tap stands for oxygen."""
+CARRY_OVER = "slag_carry_over_kg_t"
+MUCH = 0.2
+"""Of the largest addition: under it, oxygen takes too little to be seen."""
+TRUST_HEATS = 5000
 TRUSTS = tuple(i / 10 for i in range(1, 11))
 UNKNOWN_NOISE = 0.02
 """Of the usual content, of an element that the literature's tables leave out."""
@@ -53,7 +57,7 @@ def station_shell(station: str, heats: pl.DataFrame, priors: Mapping[str, Elemen
         interval_level=LEVEL,
         oxygen=prior_oxygen(station),
     )
-    return _trusting(shell, _trust(shell, heats, priors))
+    return _trusting_slag(_trusting(shell, _trust(shell, heats, priors)), heats, priors)
 
 
 def plant_priors(station: str, heats: pl.DataFrame) -> dict[str, ElementModel]:
@@ -141,6 +145,38 @@ def _trust(shell: StationModel, heats: pl.DataFrame, priors: Mapping[str, Elemen
                 fitted = physics.fit(known, np.zeros((len(known.added_pct), 0)), prior, np.zeros(0))
                 losses[i] += np.log(max(physics.robust_sd(fitted.residual_pct), 1e-9))
     return TRUSTS[int(np.argmin(losses))] if np.any(losses) else 1.0
+
+
+def _trusting_slag(
+    shell: StationModel, heats: pl.DataFrame, priors: Mapping[str, ElementModel]
+) -> StationModel:
+    """The station with the plant's usual carried-over slag, and the estimate of it trusted as far as it tells
+    what oxygen took in the newest heats."""
+    newest = heats.sort("completed_at", "heat_uid", "treatment_no").tail(TRUST_HEATS)
+    estimates = (
+        measured(column(newest, f"f.{CARRY_OVER}")) if f"f.{CARRY_OVER}" in newest.columns else np.zeros(0)
+    )
+    estimates = estimates[estimates > 0]
+    if shell.oxygen is None or len(estimates) < MIN_HEATS:
+        return shell
+    usual, found = float(np.median(estimates)), list[tuple[float, StationModel]]()
+    for trust in TRUSTS:
+        oxygen = msgspec.structs.replace(shell.oxygen, carry_over_kg_t=usual, slag_trust=trust)
+        station = msgspec.structs.replace(shell, oxygen=oxygen)
+        told = [_left(station, e, priors[e], newest) for e in sorted(oxygen.kg_per_kg.keys() & priors.keys())]
+        found.append((sum(told), station))
+    return min(found, key=lambda pair: pair[0])[1]
+
+
+def _left(station: StationModel, element: str, prior: ElementModel, heats: pl.DataFrame) -> float:
+    """Logarithm of what is left unexplained where much of the element is added; 0 where it hardly ever is."""
+    known = physics.only_usable(terms(station, element, prior, heats))
+    much = known.added_pct > MUCH * float(np.max(known.added_pct, initial=0.0))
+    if much.sum() < MIN_HEATS:
+        return 0.0
+    known = Terms(*(values[much] for values in known))
+    fitted = physics.fit(known, np.zeros((len(known.added_pct), 0)), prior, np.zeros(0))
+    return float(np.log(max(physics.robust_sd(fitted.residual_pct), 1e-9)))
 
 
 def _trusting(shell: StationModel, trust: float) -> StationModel:
