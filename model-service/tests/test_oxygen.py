@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from model_service.oxygen import Debit, Readings, debit, debit_of, elements_of, oxygen_kg_t
 from model_service.parameters import OxygenBalance
@@ -89,3 +90,15 @@ def test_carbon_stands_for_oxygen_that_nobody_measured() -> None:
 
     assert low > usual > high
     assert np.isfinite(oxygen_kg_t(_balance(), Readings(*[MISSING] * 5)))
+
+
+def test_an_estimate_of_slag_counts_as_far_as_it_is_trusted() -> None:
+    usual = _balance().carry_over_kg_t
+    much, normal = (_readings(oxygen_ppm=900.0, carry_over_kg_t=slag) for slag in (2 * usual, usual))
+    more = [
+        float(oxygen_kg_t(balance, much)[0] - oxygen_kg_t(balance, normal)[0])
+        for balance in (replace(_balance(), slag_trust=trust) for trust in (1.0, 0.5, 0.0))
+    ]
+
+    assert more[0] > 2 * more[1] > 0
+    assert more[2] == 0.0

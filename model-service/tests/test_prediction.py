@@ -11,13 +11,17 @@ from model_service.contracts import (
     Addition,
     Additive,
     Below,
+    ElementEstimate,
+    Heat,
     Prediction,
     PredictionRequest,
     RecommendationRequest,
+    Window,
 )
-from model_service.model import Bundle
-from model_service.parameters import TemperatureModel
+from model_service.model import Bundle, make_bundle
+from model_service.parameters import AssumedFirst, ElementModel, Parameters, TemperatureModel, UsualFirst
 from model_service.prediction import predict
+from model_service.recommendation import recommend
 
 
 def _predict(bundle: Bundle, request: RecommendationRequest, **added_kg: float) -> Prediction:
@@ -132,3 +136,58 @@ def test_temperature_falls_by_the_chill(bundle: Bundle) -> None:
     assert answer.temperature is not None
     assert answer.temperature.predicted_c == pytest.approx(1650.0 - 40.0 - 15.0)
     assert broken.temperature is None
+
+
+def test_a_missing_first_analysis_is_that_of_the_grade(bundle: Bundle) -> None:
+    of_grade = {"B500B": UsualFirst(pct=0.5, sd_pct=0.03), "C45E": UsualFirst(pct=0.4, sd_pct=0.01)}
+    known = _assuming(bundle, AssumedFirst(pct=0.3, sd_pct=0.1, by_grade=of_grade))
+    request = asked()
+    heat = replace(request.heat, chemistry={"C": 0.06})
+    first, other, unknown = (
+        _nothing_added(known, replace(heat, grade=grade)) for grade in ("B500B", "C45E", "X")
+    )
+
+    assert first.predicted_pct - other.predicted_pct == pytest.approx(0.1, abs=0.002)
+    assert first.sd_pct > other.sd_pct > 0.01
+    assert unknown.sd_pct > 0.1
+
+
+def test_a_guess_that_strays_further_than_the_window_is_wide_is_no_answer(bundle: Bundle) -> None:
+    vague = _assuming(bundle, AssumedFirst(pct=0.3, sd_pct=0.31))
+    request = asked()
+    heat = replace(request.heat, chemistry={"C": 0.06, "Si": 0.004})
+
+    answer = recommend(vague, replace(request, heat=heat))
+
+    assert heat.windows["Mn"] == Window(min=0.7, aim=0.8, max=1.0)
+    assert answer.status == "abstained"
+    assert any("Mn" in reason.text for reason in answer.abstention_reasons)
+
+
+def test_noise_grows_with_the_content(bundle: Bundle) -> None:
+    tapping = bundle.parameters.stations["tapping"]
+    manganese = replace(tapping.elements["Mn"], noise_share=0.02)
+    noisy = make_bundle(_with_manganese(bundle, manganese), {})
+    heat = asked().heat
+
+    quiet, loud = (_nothing_added(b, heat).sd_pct for b in (bundle, noisy))
+
+    assert loud**2 - quiet**2 == pytest.approx((0.02 * 0.8) ** 2)
+
+
+def _with_manganese(bundle: Bundle, manganese: ElementModel) -> Parameters:
+    stations = bundle.parameters.stations
+    tapping = stations["tapping"]
+    changed = replace(tapping, elements={**tapping.elements, "Mn": manganese})
+    return replace(bundle.parameters, stations={**stations, "tapping": changed})
+
+
+def _assuming(bundle: Bundle, assumed: AssumedFirst) -> Bundle:
+    manganese = replace(bundle.parameters.stations["tapping"].elements["Mn"], assumed_first=assumed)
+    return make_bundle(_with_manganese(bundle, manganese), {})
+
+
+def _nothing_added(bundle: Bundle, heat: Heat) -> ElementEstimate:
+    request = asked()
+    asked_about = PredictionRequest(heat=heat, additives=request.additives, additions=[], recent_heats=[])
+    return predict(bundle, asked_about).elements["Mn"]

@@ -71,6 +71,18 @@ def test_the_prediction_made_then_counts_where_this_bundle_made_it(bundle: Bundl
     assert _manganese(bundle, foreign)[1] == _manganese(bundle, recent_heats(asked(), 5, result))[1] > 0
 
 
+def test_what_a_guessed_first_analysis_left_tells_nothing(bundle: Bundle) -> None:
+    request = asked()
+    unknown = replace(request.heat, chemistry={"C": 0.06, "Si": 0.004})
+    measured, guessed = (
+        _manganese(bundle, recent_heats(request, 10, {"Mn": 1.1}, heat=heat))[1]
+        for heat in (request.heat, unknown)
+    )
+
+    assert measured > 0.01
+    assert guessed == 0.0
+
+
 def test_order_of_recent_heats_is_their_time_and_not_their_place(bundle: Bundle) -> None:
     base, _, _ = _manganese(bundle, [])
     heats = recent_heats(asked(), 6, {"Mn": base})

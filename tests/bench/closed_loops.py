@@ -14,7 +14,7 @@ import polars as pl
 ROOT = Path(__file__).resolve().parents[2]
 SIMULATOR = ROOT / "infra" / "plant-simulator"
 STATIONS = ("tapping", "ladle_furnace")
-STEPS = ("extract", "validate", "prepare", "train")
+STEPS = ("extract", "validate", "prepare", "split", "train")
 ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 AT_ONCE = 2
 

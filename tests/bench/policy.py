@@ -26,7 +26,9 @@ from bench.closed_loops import ROOT, STATIONS, Bench, Done, Loop, Plant
 from bench.policy_figures import ALL_KNOWING, CEILING, HANDBOOK, INFORMED, OURS, STEELMAKER, Figures
 
 FOLDER = ROOT / "build" / "bench" / "policy"
-SKIP, LOT_AFTER = 32, 32
+SKIP, LOT_AFTER, LOT_HEATS = 32, 32, 40
+"""Heats of a line before any is judged; then before the bad lot comes; and with it, nearly all of them with
+SiMn."""
 CONTROLLED = ("C", "Si", "Mn", "Cr", "V", "Mo", "Al")
 
 
@@ -46,7 +48,7 @@ class Size(NamedTuple):
     confidences: tuple[float, ...]
 
 
-FULL = Size((7, 11, 23), 200, 104, 16, 20, 16, 64, 4000, 2500, 32, (0.9, 0.95, 0.98, 0.99, 0.995, 0.998))
+FULL = Size((7, 11, 23), 200, 104, 16, 20, 12, 64, 4000, 2500, 32, (0.9, 0.95, 0.98, 0.99, 0.995, 0.998))
 QUICK = Size((7,), 12, 72, 6, 1, 4, 24, 2500, 2000, 8, (0.9, 0.98, 0.998))
 
 
@@ -90,7 +92,7 @@ def _loops(size: Size, plants: list[Plant], sets: list[Plant], bundles: dict[Pla
     for plant in plants:
         add(f"seed {plant.seed}", plant, size.lines, size.heats, size.optimum_lines)
     bad = ("--scenario", f"simn-lot-low@{SKIP + LOT_AFTER + 1}")
-    add("bad lot", first, size.lines, size.heats, 0, *bad)
+    add("bad lot", first, size.lines, LOT_AFTER + LOT_HEATS, 0, *bad, "--alone")
     for confidence in size.confidences:
         add(f"confidence {confidence}", first, size.few_lines, 64, size.few_lines // 4, c=confidence)
     add("by chance", first, size.few_lines, 64, 0, "--randomised")

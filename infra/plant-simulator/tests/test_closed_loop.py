@@ -17,7 +17,7 @@ from plant_simulator import cli
 from plant_simulator.catalogue import STATIONS, TAPPING, Catalogue
 from plant_simulator.history import LATE_RESULT_AFTER_MIN
 from plant_simulator.parameters import Parameters
-from plant_simulator.policies import reference, scenes
+from plant_simulator.policies import closed_loop, reference, scenes
 from plant_simulator.policies.cases import do
 from plant_simulator.policies.closed_loop import BEST_AIM, CORNERS, RECOMMENDER
 from plant_simulator.policies.recommender import MINUTES_BETWEEN_HEATS, Recommender, RecommenderGoneError
@@ -123,6 +123,19 @@ def test_by_chance_the_advice_is_not_tipped(tmp_path: Path, played: dict[str, Pa
     assert not (tmp_path / "heats.parquet").exists()
     assert np.ptp(np.array(advised["added_pct_Mn"])[odd]) < 0.1
     assert np.ptp(amounts[odd & np.array(b500b)]) > 0.2
+
+
+def test_a_line_is_the_same_whatever_lines_are_played_with_it(
+    tmp_path: Path, played: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closed_loop, "LINES_AT_ONCE", 2)
+    _run(tmp_path, "--station", TAPPING, "--scenario", "late-and-twice@12", "--alone")
+    keys = [("line", "ascending"), ("heat_no", "ascending")]
+    alone, among = (pq.read_table(f / "heats.parquet").sort_by(keys) for f in (tmp_path, played[TAPPING]))
+
+    assert set(alone["policy"].to_pylist()) == {RECOMMENDER}
+    assert alone.equals(among.filter(pc.equal(among["policy"], RECOMMENDER)))
+    assert _summary(tmp_path)["reasons"] == _summary(played[TAPPING])["reasons"]
 
 
 def test_a_recommender_that_ends_is_said_to_have_ended() -> None:

@@ -23,7 +23,7 @@ def terms(
     added = 0.15 * np.clip(rng.normal(1, spread, n), 0, None)
     first = rng.normal(0.6, 0.05, n)
     final = first + recovery * added + offset + rng.normal(0, noise, n)
-    return Terms(first, np.zeros(n), final, added, *[np.zeros(n)] * 5)
+    return Terms(first, np.zeros(n), final, added, *[np.zeros(n)] * 6)
 
 
 def run(known: Terms, model: ElementModel) -> Physics:
@@ -67,6 +67,18 @@ def test_recovery_is_never_negative() -> None:
     assert run(terms(500, -0.4), vague).recovery == 0.0
 
 
+def test_noise_that_grows_with_the_content_is_told_from_noise_that_does_not() -> None:
+    """A fifth of the heats are of a grade with much of it."""
+    plain, rng = terms(2000, 0.97, noise=0.002), np.random.default_rng(3)
+    content = np.where(np.arange(2000) % 5 == 0, 1.5, 0.05)
+    final = plain.final_pct + 0.01 * content * rng.normal(size=2000)
+
+    fitted = run(plain._replace(final_pct=final, reference_pct=content), prior())
+
+    assert fitted.noise_sd_pct == pytest.approx(0.003, abs=0.0015)
+    assert fitted.noise_share == pytest.approx(0.01, rel=0.15)
+
+
 def test_level_decides_where_operators_bend_the_slope() -> None:
     """Additions that follow an unseen need: the slope within heats is near 0, the steel's recovery is not."""
     rng = np.random.default_rng(1)
@@ -74,7 +86,7 @@ def test_level_decides_where_operators_bend_the_slope() -> None:
     first = np.full(800, 0.1)
     final = 1.32 + rng.normal(0, 0.02, 800)
     added = (1.32 - 0.1) / 0.92 * (1 + need)
-    known = Terms(first, np.zeros(800), final, added, *[np.zeros(800)] * 5)
+    known = Terms(first, np.zeros(800), final, added, *[np.zeros(800)] * 6)
 
     assert run(known, prior("tapping")).recovery == pytest.approx(0.92, abs=0.02)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from model_service.contracts import Addition, Additive, Heat, Remark, Slug
 from model_service.features import PLAUSIBLE, feature_values, measured_pct, path_of, raw_reading
-from model_service.outcome import known_elements
+from model_service.outcome import assumed_first, known_elements
 from model_service.parameters import Parameters, StationModel
 from model_service.slow_state import MOST_KG_PER_T, offers_of
 
@@ -174,9 +174,9 @@ def _assumed(station: StationModel, heat: Heat) -> Iterator[Remark]:
     known = set(known_elements(station, heat))
     for element, window in sorted(heat.windows.items()):
         model = station.elements.get(element)
-        if element in known and heat.chemistry.get(element) is None and model and model.assumed_first:
-            usual = model.assumed_first.pct
-            text = f"{element} is not measured; {usual:g} % is assumed, which widens its interval"
+        usual = None if model is None else assumed_first(model, heat.grade)
+        if element in known and heat.chemistry.get(element) is None and usual:
+            text = f"{element} is not measured; {usual.pct:g} % is assumed, which widens its interval"
             yield _remark("first_analysis_assumed", f"$.heat.chemistry.{element}", text)
         elif element not in known and window.max is not None:
             why = "not measured" if model else "not modelled"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from model_service import oxygen
 from model_service.contracts import Additive, Analysis, Below, Heat, Window
 from model_service.features import measured_pct
-from model_service.parameters import ElementModel, StationModel
+from model_service.parameters import ElementModel, StationModel, UsualFirst
 from model_service.state import ElementState, believed_mass_t, element_state, state_row
 from model_service.trees import Trees
 
@@ -47,8 +47,23 @@ def known_elements(station: StationModel, heat: Heat) -> list[str]:
         element
         for element in sorted(station.elements)
         if heat.chemistry.get(element) is not None
-        or (element in heat.windows and station.elements[element].assumed_first is not None)
+        or _can_be_assumed(station.elements[element], element, heat)
     ]
+
+
+def assumed_first(model: ElementModel, grade: str) -> UsualFirst | None:
+    """Return what the first analysis of this grade is taken for where it was not measured."""
+    usual = model.assumed_first
+    return None if usual is None else usual.by_grade.get(grade, usual)
+
+
+def _can_be_assumed(model: ElementModel, element: str, heat: Heat) -> bool:
+    """Whether an answer that rests on the usual first analysis says anything: not where that strays further
+    than the window is wide."""
+    window, usual = heat.windows.get(element), assumed_first(model, heat.grade)
+    if window is None or usual is None:
+        return False
+    return window.min is None or window.max is None or usual.sd_pct <= window.max - window.min
 
 
 def outcome_of(
@@ -60,7 +75,10 @@ def outcome_of(
     states = tuple(element_state(station, model, trees, row) for model in models)
     mass_t = believed_mass_t(station, heat)
 
-    firsts = [first_analysis(heat.chemistry.get(e), model) for e, model in zip(elements, models, strict=True)]
+    firsts = [
+        first_analysis(heat.chemistry.get(e), assumed_first(model, heat.grade))
+        for e, model in zip(elements, models, strict=True)
+    ]
     first = np.array([pct for pct, _ in firsts], dtype=float)
     reference = np.array(
         [_reference_pct(heat.windows.get(e), pct) for e, (pct, _) in zip(elements, firsts, strict=True)]
@@ -86,6 +104,7 @@ def outcome_of(
         variance=np.array(
             [model.noise_sd_pct**2 + sd**2 for model, (_, sd) in zip(models, firsts, strict=True)]
         )
+        + (np.array([model.noise_share for model in models]) * reference) ** 2
         + lost.sd_pct**2,
         recovery_variance=np.array([model.recovery_sd**2 for model in models]),
         oxygen_kg_t=lost.oxygen_kg_t,
@@ -106,14 +125,14 @@ def sd_pct(outcome: Outcome, added_pct: NDArray[np.float64]) -> NDArray[np.float
     return deviation
 
 
-def first_analysis(analysis: Analysis, model: ElementModel) -> tuple[float, float]:
+def first_analysis(analysis: Analysis, usual: UsualFirst | None) -> tuple[float, float]:
     """Return first wt % and its further sd: measured, censored (uniform under the limit) or assumed."""
     measured = measured_pct(analysis)
     if measured is not None:
         return measured, analysis.below / math.sqrt(12) if isinstance(analysis, Below) else 0.0
-    if model.assumed_first is None:
+    if usual is None:
         raise ValueError("the first analysis is neither measured nor assumed; known_elements leaves such out")
-    return model.assumed_first.pct, model.assumed_first.sd_pct
+    return usual.pct, usual.sd_pct
 
 
 def aim_pct(window: Window | None) -> float | None:

@@ -29,6 +29,7 @@ READINGS = ("oxygen_ppm", "c_pct", "slag_carry_over_kg_t", "slag_feo_pct", "slag
 _FEO, _MNO = 16 / 72, 16 / 71  # oxygen in an oxide
 _LOW_PPM, _HIGH_PPM = 50.0, 3000.0
 _NONE = 1e-9
+_LEAST_SLAG = 0.01  # kg/t, of which a share of a power can be taken
 _LOGISTIC = 1.702  # a logistic distribution of this steepness is a normal one to 1 %
 _ROUNDS = 1  # what is burnt must be added too
 
@@ -74,6 +75,10 @@ def oxygen_kg_t(balance: OxygenBalance, readings: Readings) -> Array:
     usual = np.array((balance.feo_pct, balance.mno_pct, balance.carry_over_kg_t))[:, None]
     of_slag = np.array((readings.feo_pct, readings.mno_pct, readings.carry_over_kg_t))
     feo, mno, slag = np.where(np.isnan(of_slag), usual, of_slag)
+    slag = (
+        balance.carry_over_kg_t
+        * (np.maximum(slag, _LEAST_SLAG) / balance.carry_over_kg_t) ** balance.slag_trust
+    )
     from_slag = balance.slag_reacts * slag * (feo * _FEO + mno * _MNO) / 100
     oxygen: Array = ppm / 1000 + from_slag + balance.air_kg_t
     return oxygen

@@ -7,11 +7,12 @@ Per station and element, with kg_j kilograms of additive j, its assay a_je (wt %
                 - debit * (loss_pct + sum_p share_p * added_pct_p), the oxygen's part, see `oxygen`
     recovery  = recovery + sum_f recovery_slopes[f] * (x_f - default_f) + correction of its trees (capped)
     offset    = offset_pct + sum_f offset_slopes[f] * (x_f - default_f) + correction of its trees (capped)
-    sd_pct^2  = noise_sd_pct^2 + (recovery_sd * added_pct)^2 + (debit_sd * usual loss to oxygen)^2
-                + sd of an assumed or censored first analysis^2
+    sd_pct^2  = noise_sd_pct^2 + (noise_share * reference_pct)^2 + (recovery_sd * added_pct)^2
+                + (debit_sd * usual loss to oxygen)^2 + sd of an assumed or censored first analysis^2
 
 `reference_pct` is the aim of the element's window, or the first analysis where there is none: so the steel
-that an alloy dilutes is taken at its final content, and the outcome stays affine in the kilograms.
+that an alloy dilutes is taken at its final content, and the outcome stays affine in the kilograms. An
+analysis errs the more, the more there is: `noise_share`.
 Features x_f describe the state of the heat only, never the kilograms.
 """
 
@@ -20,7 +21,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, field
 
-from model_service.contracts import Element, Slug
+from model_service.contracts import Code, Element, Slug
 from model_service.errors import Fault
 
 FORMAT = "steel-additive-model/v1"
@@ -59,11 +60,17 @@ class SteelMass(Record, frozen=True, kw_only=True):
     trust: Annotated[float, Meta(ge=0, le=1)] = 1.0
 
 
-class AssumedFirst(Record, frozen=True, kw_only=True):
-    """First analysis taken where it was not measured, wt %."""
+class UsualFirst(Record, frozen=True, kw_only=True):
+    """What a first analysis usually is, and how far it strays from that, wt %."""
 
     pct: NotNegative
     sd_pct: NotNegative
+
+
+class AssumedFirst(UsualFirst, frozen=True, kw_only=True):
+    """First analysis taken where it was not measured: that of the heat's grade, else of all grades."""
+
+    by_grade: dict[Code, UsualFirst] = field(default_factory=dict)
 
 
 class SlowState(Record, frozen=True, kw_only=True):
@@ -83,12 +90,13 @@ class SlowState(Record, frozen=True, kw_only=True):
 class OxygenBalance(Record, frozen=True, kw_only=True, eq=False):
     """What is taken of oxygen at a station where it is not measured, and who binds it; used by `oxygen`.
 
-    `carbon_oxygen_pct_ppm` is carbon (wt %) x oxygen (ppm) at tap; `probe_sd`, `by_carbon_sd`, `usual_sd` are
-    relative, and weigh the three ways to know dissolved oxygen. `slag_reacts` is the share of the slag's
-    oxygen that reacts. Aluminium burns up to `al_burnt` of itself and takes up to `al_takes` of the oxygen,
-    which is known to `oxygen_sd` (relative); no other loses more than `most_burnt`. `kg_per_kg` is element
-    burnt per oxygen, `affinity` its weight in sharing, `usual_kg_t` what a heat without windows gets,
-    `dissolved` the share of an addition that is there to be burnt.
+    `carbon_oxygen_pct_ppm` is carbon (wt %) x oxygen (ppm) at tap; `probe_sd`, `by_carbon_sd`, `usual_sd`
+    are relative, and weigh the three ways to know dissolved oxygen. Carried-over slag is an estimate too:
+    it counts as usual x (reading / usual)^`slag_trust`. `slag_reacts` is the share of the slag's oxygen
+    that reacts. Aluminium burns up to `al_burnt` of itself and takes up to `al_takes` of the oxygen,
+    which is known to `oxygen_sd` (relative); no other loses more than `most_burnt`. `kg_per_kg` is
+    element burnt per oxygen, `affinity` its weight in sharing, `usual_kg_t` what a heat without windows
+    gets, `dissolved` the share of an addition that is there to be burnt.
     """
 
     kg_per_kg: dict[Element, Positive]
@@ -100,9 +108,10 @@ class OxygenBalance(Record, frozen=True, kw_only=True, eq=False):
     carbon_oxygen_pct_ppm: Positive
     by_carbon_sd: Positive
     probe_sd: Positive
-    carry_over_kg_t: NotNegative
+    carry_over_kg_t: Positive
     feo_pct: NotNegative
     mno_pct: NotNegative
+    slag_trust: Annotated[float, Meta(ge=0, le=1)] = 1.0
     slag_reacts: Annotated[float, Meta(ge=0, le=1)]
     air_kg_t: NotNegative
     al_burnt: Annotated[float, Meta(ge=0, le=1)]
@@ -121,6 +130,7 @@ class ElementModel(Record, frozen=True, kw_only=True, eq=False):
     recovery: Annotated[float, Meta(ge=0, le=1.5)]
     recovery_sd: NotNegative
     noise_sd_pct: Positive
+    noise_share: NotNegative = 0.0
     slow_state: SlowState
     first_range: Range
     offset_pct: float = 0.0

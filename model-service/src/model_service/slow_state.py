@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from model_service.contracts import Addition, Additive, Below, Chemistry, RecentHeat
+from model_service.contracts import Addition, Additive, Below, Chemistry, Heat, RecentHeat
 from model_service.memory import Prior, Settings, effects_by, prior_of
 from model_service.model import Bundle
-from model_service.outcome import Outcome, Vector, known_elements, outcome_of
+from model_service.outcome import Outcome, Vector, assumed_first, known_elements, outcome_of
 from model_service.parameters import SlowState, StationModel
 from model_service.state import believed_mass_t
 
@@ -161,6 +161,7 @@ def _finished(bundle: Bundle, recent: RecentHeat) -> _Finished:
     elements, base = _in_order(station), _base_prediction(bundle, station, recent)
     lots, shares = _tipped(station, recent)
     residual = np.array(_residuals(recent.chemistry_after, base, elements))
+    residual[_guessed(station, recent.heat, elements)] = math.nan
     return _Finished(residual, bool(base), lots, shares)
 
 
@@ -188,6 +189,18 @@ def _residuals(after: Chemistry, base: dict[str, float], elements: Sequence[str]
         or not abs(predicted) <= _MOST_PCT
         else result - predicted
         for e in elements
+    ]
+
+
+def _guessed(station: StationModel, heat: Heat, elements: Sequence[str]) -> list[int]:
+    """Return places of the elements whose first analysis was not measured and strays more than results do:
+    what the result then lies off is the guess, and tells nothing of the next heat."""
+    return [
+        i
+        for i, e in enumerate(elements)
+        if heat.chemistry.get(e) is None
+        and (usual := assumed_first(station.elements[e], heat.grade)) is not None
+        and usual.sd_pct > station.elements[e].slow_state.residual_sd_pct
     ]
 
 

@@ -28,7 +28,7 @@ def best_slow_state(
     near = with_past(heats, lags, np.arange(heats.height) >= heats.height - TUNING_HEATS)
     alone, newest = one_element(shell, element, fitted.model), near.wanted
     seen = predict(alone, element, fitted.trees, near.heats, lags=near.lags)
-    error = residual_pct(shell, near.heats, seen.final_pct - seen.base_pct)
+    error = residual_pct(alone, element, near.heats, seen.final_pct - seen.base_pct)
     usual = msgspec.structs.replace(
         fitted.model.slow_state, prior_heats=SlowState(residual_sd_pct=1.0).prior_heats
     )

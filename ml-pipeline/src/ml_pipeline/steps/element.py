@@ -65,7 +65,8 @@ def fit_element(
         residual = residual - corrections.said(made, matrix)
         trees[by_offset] = made.text
     left = physics.robust_sd(residual) / max(physics.robust_sd(fitted.residual_pct), 1e-9)
-    noise = fitted.noise_sd_pct * (min(max(left, 0.3), 1.0) if trees else 1.0)  # explained is no longer noise
+    left = min(max(left, 0.3), 1.0) if trees else 1.0  # explained is no longer noise
+    noise, share = fitted.noise_sd_pct * left, fitted.noise_share * left
     model = msgspec.structs.replace(
         prior,
         recovery=fitted.recovery,
@@ -73,6 +74,7 @@ def fit_element(
         debit=fitted.debit,
         debit_sd=fitted.debit_sd,
         noise_sd_pct=noise,
+        noise_share=share,
         offset_pct=fitted.offset_pct,
         offset_slopes={f.name: float(v / s) for f, v, s in zip(slopes, fitted.slopes, scale, strict=True)},
         recovery_tree=by_recovery if by_recovery in trees else None,
@@ -94,6 +96,7 @@ def fit_element(
         "debit_sd": fitted.debit_sd,
         "offset_pct": fitted.offset_pct,
         "noise_sd_pct": noise,
+        "noise_share": share,
         "recovery_sd": fitted.recovery_sd,
         "downweighted_share": float(np.mean(fitted.weight < 0.5)),
     }

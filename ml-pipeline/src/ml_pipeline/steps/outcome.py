@@ -11,7 +11,7 @@ import lightgbm
 import numpy as np
 import polars as pl
 from model_service import oxygen
-from model_service.parameters import ElementModel, StationModel
+from model_service.parameters import AssumedFirst, ElementModel, StationModel
 from numpy.typing import NDArray
 
 from ml_pipeline.steps import memory
@@ -23,16 +23,18 @@ RECENT_HEATS = 30
 class Terms(NamedTuple):
     """One element of prepared heats, wt %: nan where not measured.
 
-    `first_sd_pct` is what the first analysis is not known by; `diluted_pct` what the additions' metal takes
-    away; `burnt_pct` + `own_share` x added is what the oxygen balance takes as the service reckons it, made
-    linear around what the heat needs, `usual_burnt_pct` of a heat that gets that; `really_burnt_pct` is the
-    balance where it was: to be learnt from.
+    `first_sd_pct` is what the first analysis is not known by; `reference_pct` the aim, else the first
+    analysis; `diluted_pct` what the additions' metal takes away; `burnt_pct` + `own_share` x added is
+    what the oxygen balance takes as the service reckons it, made linear around what the heat needs,
+    `usual_burnt_pct` of a heat that gets that; `really_burnt_pct` is the balance where it was: to be
+    learnt from.
     """
 
     first_pct: Vector
     first_sd_pct: Vector
     final_pct: Vector
     added_pct: Vector
+    reference_pct: Vector
     diluted_pct: Vector
     burnt_pct: Vector
     own_share: Vector
@@ -60,8 +62,8 @@ def terms(station: StationModel, element: str, model: ElementModel, heats: pl.Da
     first, first_sd = column(heats, f"first.{element}"), np.nan_to_num(column(heats, f"first_sd.{element}"))
     if model.assumed_first is not None:
         unknown = np.isnan(first)
-        first = np.where(unknown, model.assumed_first.pct, first)
-        first_sd = np.where(unknown, model.assumed_first.sd_pct, first_sd)
+        usual_pct, usual_sd = _usual_first(model.assumed_first, heats)
+        first, first_sd = np.where(unknown, usual_pct, first), np.where(unknown, usual_sd, first_sd)
     reference = column(heats, f"reference.{element}")
     reference = np.where(np.isnan(reference), first, reference)
     return Terms(
@@ -69,9 +71,17 @@ def terms(station: StationModel, element: str, model: ElementModel, heats: pl.Da
         first_sd,
         column(heats, f"final.{element}"),
         _added_pct(heats, element, believed),
+        reference,
         column(heats, "metallic_kg") * reference / (1000 * believed),
         *_by_oxygen(station, element, heats, believed),
     )
+
+
+def _usual_first(assumed: AssumedFirst, heats: pl.DataFrame) -> tuple[Vector, Vector]:
+    """As `model_service.outcome.assumed_first`."""
+    grades = heats["grade"].to_list()
+    usual = [assumed.by_grade.get(grade, assumed) for grade in grades]
+    return np.array([u.pct for u in usual]), np.array([u.sd_pct for u in usual])
 
 
 def _added_pct(heats: pl.DataFrame, element: str, believed_t: Vector) -> Vector:
@@ -165,25 +175,32 @@ def predict(
     lags = lagged(heats) if lags is None else lags
     correction = np.zeros(heats.height)
     if model.slow_state.prior_heats is not None:
-        residual = residual_pct(station, heats, known.final_pct - base)
+        residual = residual_pct(station, element, heats, known.final_pct - base)
         correction = memory.correction(
             residual, lags, memory.lots_of(station, element, heats), model.slow_state
         )
     return Outcomes(base, base + correction, sd, known.final_pct, known.added_pct, recovery)
 
 
-def residual_pct(station: StationModel, heats: pl.DataFrame, error: Vector) -> Vector:
+def residual_pct(station: StationModel, element: str, heats: pl.DataFrame, error: Vector) -> Vector:
     """Errors of the base prediction that the Model Service would learn from: not of heats with a mass that
-    cannot be."""
+    cannot be, nor with a first analysis that is a mere guess."""
     mass, allowed = column(heats, "steel_mass_t"), station.steel_mass_t
-    residual: Vector = np.where((mass >= allowed.low) & (mass <= allowed.high), error, np.nan)
+    is_of_use = (mass >= allowed.low) & (mass <= allowed.high)
+    model = station.elements[element]
+    if model.assumed_first is not None:
+        unknown = np.isnan(column(heats, f"first.{element}"))
+        _, usual_sd = _usual_first(model.assumed_first, heats)
+        is_of_use &= ~(unknown & (usual_sd > model.slow_state.residual_sd_pct))
+    residual: Vector = np.where(is_of_use, error, np.nan)
     return residual
 
 
 def sd_pct(model: ElementModel, known: Terms) -> Vector:
     """Standard deviation of each heat's result, as `model_service.outcome`."""
     of_recovery, of_debit = model.recovery_sd * known.added_pct, model.debit_sd * known.usual_burnt_pct
-    sd: Vector = np.sqrt(model.noise_sd_pct**2 + of_recovery**2 + of_debit**2 + known.first_sd_pct**2)
+    noise = model.noise_sd_pct**2 + (model.noise_share * known.reference_pct) ** 2
+    sd: Vector = np.sqrt(noise + of_recovery**2 + of_debit**2 + known.first_sd_pct**2)
     return sd
 
 

@@ -53,6 +53,7 @@ class Physics(NamedTuple):
     offset_pct: float
     slopes: Vector
     noise_sd_pct: float
+    noise_share: float
     recovery_sd: float
     residual_pct: Vector
     weight: Vector
@@ -101,11 +102,18 @@ def fit(
         ]
     )
     noise, recovery_sd, debit_sd = prior.noise_sd_pct, prior.recovery_sd, prior.debit_sd
+    share = prior.noise_share
     theta, huber = mean, np.ones_like(added)
     precision = np.eye(len(mean))
     for _ in range(ROUNDS):
         of_debit = (debit_sd * known.usual_burnt_pct) ** 2
-        variance = noise**2 + (recovery_sd * added) ** 2 + of_debit + known.first_sd_pct**2
+        variance = (
+            noise**2
+            + (share * known.reference_pct) ** 2
+            + (recovery_sd * added) ** 2
+            + of_debit
+            + known.first_sd_pct**2
+        )
         residual = increment - design @ theta
         scaled = np.abs(residual) / np.sqrt(variance)
         huber = np.where(scaled <= HUBER, 1.0, HUBER / np.maximum(scaled, HUBER))
@@ -116,7 +124,7 @@ def fit(
         theta[0], theta[1] = min(max(theta[0], 0.0), 1.5), min(max(theta[1], 0.0), MOST_DEBIT)
         scaled_design = design * spread
         precision = np.eye(len(mean)) + (scaled_design * weight[:, None]).T @ scaled_design
-        noise, recovery_sd, debit_sd = _deviations(increment - design @ theta, known, prior)
+        noise, share, recovery_sd, debit_sd = _deviations(increment - design @ theta, known, prior, variance)
     covariance = np.linalg.inv(precision)
     return Physics(
         float(theta[0]),
@@ -126,6 +134,7 @@ def fit(
         float(theta[2]),
         theta[3:],
         noise,
+        share,
         recovery_sd,
         increment - design @ theta,
         huber,
@@ -148,10 +157,13 @@ def _reliability(known: Terms, added_error: float) -> float:
     return max(0.0, 1.0 - (added_error * usual / max(robust_sd(known.added_pct), 1e-9)) ** 2)
 
 
-def _deviations(residual: Vector, known: Terms, prior: ElementModel) -> tuple[float, float, float]:
-    """Noise, sd of the recovery and of the debit, from squared residuals ~ noise^2 + (sd x added)^2 +
-    (sd x loss)^2, drawn to the prior by some heats."""
-    limit = GROSS_SD * max(robust_sd(residual), 1e-6)
+def _deviations(
+    residual: Vector, known: Terms, prior: ElementModel, variance: Vector
+) -> tuple[float, float, float, float]:
+    """Noise, its share of the content, sd of the recovery and of the debit, from squared residuals ~
+    noise^2 + (share x content)^2 + (sd x added)^2 + (sd x loss)^2, drawn to the prior by some heats; a
+    heat weighs by the `variance` that it was believed to have."""
+    limit = GROSS_SD * np.sqrt(np.maximum(variance, max(robust_sd(residual), 1e-6) ** 2))
     # An assumed first analysis explains no more than half of the variance: noise must not be too small
     # where it is measured.
     of_first = np.minimum(known.first_sd_pct**2, robust_sd(residual) ** 2 / 2)
@@ -159,17 +171,19 @@ def _deviations(residual: Vector, known: Terms, prior: ElementModel) -> tuple[fl
     # Pseudo-heats that say what the prior says; in units of the noise variance, so that unknowns weigh alike.
     unit = max(robust_sd(residual), 1e-6) ** 2
     parts = [(np.ones_like(squares), min(prior.noise_sd_pct**2, unit))]
+    parts += [(known.reference_pct**2, prior.noise_share**2)]
     parts += [(known.added_pct**2, prior.recovery_sd**2), (known.usual_burnt_pct**2, prior.debit_sd**2)]
     typical = [float(np.median(p[p > 0])) if np.any(p > 0) else 1.0 for p, _ in parts]
     scale = np.sqrt(PRIOR_VARIANCE_HEATS)
     columns = np.column_stack([p / t for (p, _), t in zip(parts, typical, strict=True)])
     expected = [variance * t / unit for (_, variance), t in zip(parts, typical, strict=True)]
-    rows = np.vstack([columns, scale * np.eye(len(parts))])
-    wanted = np.concatenate([squares / unit, scale * np.array(expected)])
+    weight = unit / np.maximum(variance, unit)
+    rows = np.vstack([columns * weight[:, None], scale * np.eye(len(parts))])
+    wanted = np.concatenate([weight * squares / unit, scale * np.array(expected)])
     found = np.sqrt(nnls(rows, wanted)[0] * unit / np.array(typical))
     noise = max(float(found[0]), LEAST_SD * prior.noise_sd_pct)
     recovery_sd, debit_sd = (
         min(max(float(sd), LEAST_SD * usual), MOST_RECOVERY_SD * usual)
-        for sd, usual in zip(found[1:], (prior.recovery_sd, prior.debit_sd), strict=True)
+        for sd, usual in zip(found[2:], (prior.recovery_sd, prior.debit_sd), strict=True)
     )
-    return noise, recovery_sd, debit_sd
+    return noise, float(found[1]), recovery_sd, debit_sd

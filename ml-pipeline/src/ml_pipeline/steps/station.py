@@ -13,16 +13,21 @@ from model_service.parameters import (
     Range,
     StationModel,
     SteelMass,
+    UsualFirst,
 )
 from model_service.priors import STATIONS, prior_element, prior_oxygen, unknown_element
 
 from ml_pipeline.steps import physics
 from ml_pipeline.steps.columns import Vector, column
-from ml_pipeline.steps.outcome import measured, terms
+from ml_pipeline.steps.outcome import Terms, measured, terms
 from ml_pipeline.steps.prepare import elements_of, feature_columns
 from ml_pipeline.steps.split import newest_heats
 
 MIN_HEATS = 30
+MIN_OF_GRADE = 10
+"""Heats of a grade that tell what its first analysis usually is."""
+LEAST_STRAY = 0.02
+"""Of the usual first analysis: nothing is believed to stray less."""
 LEVEL = 0.9
 MAINLY_ADDED = 0.2
 """Share of the final content above which an element is alloyed here, and tells of the mass."""
@@ -30,6 +35,10 @@ KNOWN_SHARE = 0.3
 """A feature that fewer heats have is no feature."""
 FIRST_ANALYSES = ("c_pct", "si_pct", "mn_pct")
 """First analyses that may be features; carbon at tap stands for oxygen."""
+CARRY_OVER = "slag_carry_over_kg_t"
+MUCH = 0.2
+"""Of the largest addition: under it, oxygen takes too little to be seen."""
+TRUST_HEATS = 5000
 TRUSTS = tuple(i / 10 for i in range(1, 11))
 TRUST_HEATS = 20_000
 """Newest heats that are enough to tell one tenth from the next."""
@@ -51,7 +60,7 @@ def station_shell(station: str, heats: pl.DataFrame, priors: Mapping[str, Elemen
         interval_level=LEVEL,
         oxygen=prior_oxygen(station),
     )
-    return _trusting(shell, _trust(shell, heats, priors))
+    return _trusting_slag(_trusting(shell, _trust(shell, heats, priors)), heats, priors)
 
 
 def plant_priors(station: str, heats: pl.DataFrame) -> dict[str, ElementModel]:
@@ -80,8 +89,13 @@ def _at_plant(prior: ElementModel, element: str, heats: pl.DataFrame) -> Element
     added = np.nan_to_num(column(heats, f"added_kg.{element}")) / (10 * column(heats, "steel_mass_t"))
     alloyed = len(finals) >= MIN_HEATS and np.median(added) >= MAINLY_ADDED * np.median(finals)
     if MIN_HEATS <= len(firsts) < heats.height:
-        spread = max(physics.robust_sd(firsts), 0.02 * float(np.median(firsts)))
-        assumed = AssumedFirst(pct=float(np.median(firsts)), sd_pct=spread)
+        of_grade = {
+            str(grade): _usual(values)
+            for (grade,), some in heats.group_by("grade", maintain_order=True)
+            if len(values := measured(column(some, f"first.{element}"))) >= MIN_OF_GRADE
+        }
+        every = _usual(firsts)
+        assumed = AssumedFirst(pct=every.pct, sd_pct=every.sd_pct, by_grade=dict(sorted(of_grade.items())))
         prior = msgspec.structs.replace(prior, assumed_first=assumed)
     elif len(firsts) < MIN_HEATS <= len(finals) and prior.assumed_first is not None:
         # Nobody measures it before. Where it is not alloyed, what the results leave after the additions is
@@ -94,6 +108,15 @@ def _at_plant(prior: ElementModel, element: str, heats: pl.DataFrame) -> Element
         low, high = seen_range(firsts)
         prior = msgspec.structs.replace(prior, first_range=Range(low=low, high=high))
     return msgspec.structs.replace(prior, added_high_pct=seen_range(added)[1] if alloyed else None)
+
+
+def _usual(firsts: Vector) -> UsualFirst:
+    """Median, and the deviation from it of all but the gross errors: grades apart count, as one of them may
+    be what is not measured."""
+    middle, least = float(np.median(firsts)), LEAST_STRAY * float(np.median(firsts))
+    low, high = np.quantile(firsts, (0.005, 0.995))
+    strays = np.clip(firsts, low, high) - middle
+    return UsualFirst(pct=middle, sd_pct=max(float(np.sqrt(np.mean(strays**2))), least))
 
 
 def _features(heats: pl.DataFrame) -> list[Feature]:
@@ -126,6 +149,38 @@ def _trust(shell: StationModel, heats: pl.DataFrame, priors: Mapping[str, Elemen
                 fitted = physics.fit(known, np.zeros((len(known.added_pct), 0)), prior, np.zeros(0))
                 losses[i] += np.log(max(physics.robust_sd(fitted.residual_pct), 1e-9))
     return TRUSTS[int(np.argmin(losses))] if np.any(losses) else 1.0
+
+
+def _trusting_slag(
+    shell: StationModel, heats: pl.DataFrame, priors: Mapping[str, ElementModel]
+) -> StationModel:
+    """The station with the plant's usual carried-over slag, and the estimate of it trusted as far as it tells
+    what oxygen took in the newest heats."""
+    newest = heats.sort("completed_at", "heat_uid", "treatment_no").tail(TRUST_HEATS)
+    estimates = (
+        measured(column(newest, f"f.{CARRY_OVER}")) if f"f.{CARRY_OVER}" in newest.columns else np.zeros(0)
+    )
+    estimates = estimates[estimates > 0]
+    if shell.oxygen is None or len(estimates) < MIN_HEATS:
+        return shell
+    usual, found = float(np.median(estimates)), list[tuple[float, StationModel]]()
+    for trust in TRUSTS:
+        oxygen = msgspec.structs.replace(shell.oxygen, carry_over_kg_t=usual, slag_trust=trust)
+        station = msgspec.structs.replace(shell, oxygen=oxygen)
+        told = [_left(station, e, priors[e], newest) for e in sorted(oxygen.kg_per_kg.keys() & priors.keys())]
+        found.append((sum(told), station))
+    return min(found, key=lambda pair: pair[0])[1]
+
+
+def _left(station: StationModel, element: str, prior: ElementModel, heats: pl.DataFrame) -> float:
+    """Logarithm of what is left unexplained where much of the element is added; 0 where it hardly ever is."""
+    known = physics.only_usable(terms(station, element, prior, heats))
+    much = known.added_pct > MUCH * float(np.max(known.added_pct, initial=0.0))
+    if much.sum() < MIN_HEATS:
+        return 0.0
+    known = Terms(*(values[much] for values in known))
+    fitted = physics.fit(known, np.zeros((len(known.added_pct), 0)), prior, np.zeros(0))
+    return float(np.log(max(physics.robust_sd(fitted.residual_pct), 1e-9)))
 
 
 def _trusting(shell: StationModel, trust: float) -> StationModel:

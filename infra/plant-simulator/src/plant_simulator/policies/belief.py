@@ -4,6 +4,10 @@ He sees the same readings as a recommender, and knows besides: the true assay of
 that nature and instruments draw from, and how the heats before really went (what a perfect memory of their
 results would tell). He does not know this heat's own chance: a belief is a set of possible heats of equal
 weight.
+
+At the ladle furnace a recommender is told nothing of the heat's tapping, so neither is he: he knows what
+heats of the grade bring there as a rule (from other lines of the plant), and believes the first sample as far
+as it deserves beside that; where there is no sample, that is all he knows.
 """
 
 from dataclasses import fields, is_dataclass, replace
@@ -11,20 +15,27 @@ from typing import Any
 
 import numpy as np
 
-from plant_simulator import ladle_furnace, tapping
-from plant_simulator.catalogue import Catalogue
+from plant_simulator.catalogue import DEOXIDATIONS, LADLE_FURNACE, Catalogue
 from plant_simulator.elements import ELEMENTS, INDEX, Floats, vector
 from plant_simulator.hidden import HiddenHeats, LadleChance
 from plant_simulator.ladle_furnace import HiddenLadles
 from plant_simulator.parameters import Parameters
+from plant_simulator.policies import scenes
 from plant_simulator.policies.cases import Cases, is_tapping
 
 POSSIBLE_HEATS = 128
 C, WIDTH = INDEX["C"], len(ELEMENTS)
 DIMENSIONS = 16 + 3 * WIDTH
 
+ARRIVING = ("steel_mass_t", "slag_kg_t", "slag_feo_pct", "slag_mno_pct")
+OTHER_SEED, OTHER_HEATS, LEAST_OF_KIND = 900_002, (32, 96), 24
+
 Belief = HiddenHeats | HiddenLadles
 """Hidden heats whose arrays have a second axis of POSSIBLE_HEATS (or of 1, where something is known)."""
+
+
+_remembered: list[tuple[Catalogue, Parameters, tuple[Floats, Floats]]] = []
+"""What came to the ladle furnace of the plant that was asked about last."""
 
 
 def normals(count: int, dimensions: int) -> Floats:
@@ -45,10 +56,7 @@ def possible(plant: Catalogue, parameters: Parameters, cases: Cases) -> Belief:
     used.
     """
     z = iter(normals(POSSIBLE_HEATS, DIMENSIONS).T)
-    before_tapping = _heats(plant, parameters, cases, z)
-    if is_tapping(cases):
-        return before_tapping
-    return _ladles(plant, parameters, cases, before_tapping)
+    return (_heats if is_tapping(cases) else _ladles)(plant, parameters, cases, z)
 
 
 def but_for_the_sample(plant: Catalogue, parameters: Parameters, cases: Cases) -> Belief:
@@ -80,7 +88,7 @@ def some_of(belief: Belief, count: int) -> Belief:
 
 
 def _heats(plant: Catalogue, p: Parameters, cases: Cases, z: Any) -> HiddenHeats:
-    truth, seen = cases.heats, cases.tapped_observed
+    truth, seen = cases.heats, cases.observed
     nothing = np.zeros((len(cases), POSSIBLE_HEATS))
     sampled = np.where(seen.is_below, np.nan, seen.chemistry_pct)[:, None]
     sampled_sd = _reading_sd(p, sampled)
@@ -163,21 +171,57 @@ def _ladle_chance(plant: Catalogue, p: Parameters, cases: Cases, z: Any) -> Ladl
     )
 
 
-def _ladles(plant: Catalogue, p: Parameters, cases: Cases, before: HiddenHeats) -> HiddenLadles:
-    """What tapping made of the possible heats, brought to agree with the readings at the ladle furnace."""
-    tipped = np.repeat(cases.tapped_kg[:, None], POSSIBLE_HEATS, axis=1)
-    tapped = tapping.tap(plant, p, before, tipped)
-    arrived = ladle_furnace.arrive(p, before, tapped)
-    seen = cases.observed
+def _ladles(plant: Catalogue, p: Parameters, cases: Cases, z: Any) -> HiddenLadles:
+    """What heats of the grade bring, brought to agree with this heat's readings."""
+    truth, seen = cases.hidden, cases.observed
+    assert isinstance(truth, HiddenLadles)  # noqa: S101 (asked for above)
+    mean, spread = _arrivals(plant, p)
+    of = seen.grade, seen.is_al_killed
+    drawn = np.stack([next(z) for _ in range(WIDTH + len(ARRIVING))], axis=-1)
+    came = mean[of][:, None] + np.einsum("zi,nij->nzj", drawn, spread[of])
+    mass_t, slag_kg_t, feo_pct, mno_pct = (came[..., WIDTH + i] for i in range(len(ARRIVING)))
     sampled = np.where(seen.is_below, np.nan, seen.chemistry_pct)
     mass = np.where(seen.steel_mass_t > 1.5 * p.steel_mass_t, np.nan, seen.steel_mass_t)
-    mno_sd = p.slag_analysis_sd_rel * np.maximum(seen.slag_mno_pct, 0.1)
-    return replace(
-        arrived,
-        chemistry_pct=np.maximum(_agreed(arrived.chemistry_pct, sampled, _reading_sd(p, sampled)), 0),
-        steel_mass_t=_agreed(arrived.steel_mass_t, mass, p.mass_sd_rel * mass),
-        slag_mno_pct=np.maximum(_agreed(arrived.slag_mno_pct, seen.slag_mno_pct, mno_sd), 0),
+    feo_sd, mno_sd = (
+        p.slag_analysis_sd_rel * np.maximum(pct, 0.1) for pct in (seen.slag_feo_pct, seen.slag_mno_pct)
     )
+    return replace(
+        truth,
+        true_assay_pct=truth.true_assay_pct[:, None],
+        certificate_pct=truth.certificate_pct[:, None],
+        steel_mass_t=_agreed(mass_t, mass, p.mass_sd_rel * mass),
+        chemistry_pct=np.maximum(_agreed(came[..., :WIDTH], sampled, _reading_sd(p, sampled)), 0),
+        slag_kg_t=np.maximum(slag_kg_t, 1),
+        slag_feo_pct=np.maximum(_agreed(feo_pct, seen.slag_feo_pct, feo_sd), 0),
+        slag_mno_pct=np.maximum(_agreed(mno_pct, seen.slag_mno_pct, mno_sd), 0),
+        temperature_c=np.repeat(seen.temperature_c[:, None], POSSIBLE_HEATS, axis=1),
+        chance=_ladle_chance(plant, p, cases, z),
+    )
+
+
+def _arrivals(plant: Catalogue, p: Parameters) -> tuple[Floats, Floats]:
+    """Of each grade and practice (grade, is_al_killed), from other lines of the plant: mean of chemistry and
+    ARRIVING, and a square root of their covariance.
+    """
+    if not (_remembered and _remembered[0][0] is plant and _remembered[0][1] is p):
+        blocks = list(scenes.cases_of(plant, p, scenes.Scene(OTHER_SEED), LADLE_FURNACE, *OTHER_HEATS))
+        came = np.concatenate([_brought(block) for block in blocks])
+        grade = np.concatenate([block.observed.grade for block in blocks])
+        killed = np.concatenate([block.observed.is_al_killed for block in blocks])
+        kinds = (len(plant.grades), len(DEOXIDATIONS))
+        mean, spread = np.zeros((*kinds, came.shape[1])), np.zeros((*kinds, came.shape[1], came.shape[1]))
+        for kind in np.ndindex(kinds):
+            of_kind = came[(grade == kind[0]) & (killed == kind[1])]
+            some = of_kind if len(of_kind) > LEAST_OF_KIND else came
+            values, vectors = np.linalg.eigh(np.cov(some, rowvar=False))
+            mean[kind], spread[kind] = some.mean(axis=0), (vectors * np.sqrt(np.maximum(values, 0))).T
+        _remembered[:] = [(plant, p, (mean, spread))]
+    return _remembered[0][2]
+
+
+def _brought(ladles: Cases) -> Floats:
+    columns = [getattr(ladles.hidden, name)[:, None] for name in ARRIVING]
+    return np.concatenate([ladles.hidden.chemistry_pct, *columns], axis=1)
 
 
 def _agreed(values: Floats, reading: Floats, reading_sd: Floats) -> Floats:

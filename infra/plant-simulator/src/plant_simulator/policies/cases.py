@@ -23,10 +23,8 @@ class Cases:
     """Treatments of heats at `station`. `hidden` and `noise` are the door that only reference policies go
     through.
 
-    `tapped_observed` and `tapped_kg` (weighed) are what is known of the tapping; at tapping itself the
-    kilograms are not known yet. `steelmaker_kg` is what he decided in this heat. `dissolution_before` is
-    what the heat before on the same line had for `undissolved_factor` at each station (heat, station,
-    element), NaN in a line's first heat.
+    `steelmaker_kg` is what he decided in this heat. `dissolution_before` is what the heat before on the same
+    line had for `undissolved_factor` at each station (heat, station, element), NaN in a line's first heat.
     """
 
     station: str
@@ -34,8 +32,6 @@ class Cases:
     hidden: HiddenHeats | HiddenLadles
     noise: ResultNoise
     observed: ObservedHeats
-    tapped_observed: ObservedHeats
-    tapped_kg: Floats
     steelmaker_kg: Floats
     dissolution_before: Floats
 

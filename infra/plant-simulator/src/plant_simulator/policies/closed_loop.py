@@ -17,6 +17,7 @@ import argparse
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,7 +47,10 @@ from plant_simulator.policies.recommender import Advice, Desk, Recommender, move
 from plant_simulator.policies.slopes import Slopes
 from plant_simulator.tables import rows, stack
 
-TUNING_SEED, TUNING_LINES, TUNING_HEATS = 900_001, 16, 64
+TUNING_SEED, TUNING_LINES, TUNING_HEATS = 900_001, 32, 128
+LINES_AT_ONCE = 32
+"""A recommender that remembers the last thousand heats reads none of them twice (30 of each line come again
+with every request)."""
 RECOMMENDER, BEST_AIM = "recommender", "handbook at its best aim"
 CORNERS = {
     (False, True): "handbook's aim/recommender's knowledge",
@@ -60,7 +64,7 @@ class Loop(NamedTuple):
     """What is played. The first `skip` heats of each line are played and not judged: a plant has a past. The
     optima, which take long, play the first `optimum_lines` lines, and so does the handbook over its aims.
     Every heat tells the recommender what a miss costs; where a `confidence` is given, that goes into every
-    request instead, and the informed optimum keeps it too.
+    request instead, and the informed optimum keeps it too. Alone: no other policy plays.
     """
 
     scene: scenes.Scene
@@ -73,6 +77,7 @@ class Loop(NamedTuple):
     miss_price: float
     optimum_lines: int
     is_randomised: bool
+    is_alone: bool
 
 
 class Played(NamedTuple):
@@ -289,13 +294,12 @@ def run(
 ) -> dict[str, Any]:
     """Play, write the two tables and the summary, and return it."""
     begun, figures = time.perf_counter(), scenes.figures_of(p, loop.scene)
-    best_aim = None if loop.is_randomised else best_aim_of(plant, p, loop)
+    best_aim = None if loop.is_randomised or loop.is_alone else best_aim_of(plant, p, loop)
     output.mkdir(parents=True, exist_ok=True)
-    judged, given, slopes = 0, 0, Slopes(plant)
+    judged, given, slopes, reasons = 0, 0, Slopes(plant), Counter[str]()
     writers: dict[str, pq.ParquetWriter] = {}
     with Recommender(command) as recommender:
-        desk = Desk(plant, recommender, loop.station, loop.lines, loop.confidence, loop.miss_price)
-        for block in play(plant, p, loop, desk):
+        for block in _groups(plant, p, loop, recommender, reasons):
             part = rows_of(block, block.cases.observed.heat_no > loop.skip)
             if not len(part.cases):
                 continue
@@ -313,13 +317,25 @@ def run(
         **{k: v for k, v in loop._asdict().items() if k != "scene"},
         "heats": judged,
         "advised": given,
-        "reasons": dict(desk.reasons),
+        "reasons": dict(reasons),
         "handbook_best_aim": best_aim,
         "slopes": slopes.found(),
         "seconds": time.perf_counter() - begun,
     }
     (output / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     return summary
+
+
+def _groups(
+    plant: Catalogue, p: Parameters, loop: Loop, recommender: Recommender, reasons: Counter[str]
+) -> Iterator[Played]:
+    """Every block of some lines after the other; a line's heats are the same whatever others are played."""
+    end = loop.first_line + loop.lines
+    for first in range(loop.first_line, end, LINES_AT_ONCE):
+        some = loop._replace(first_line=first, lines=min(LINES_AT_ONCE, end - first))
+        desk = Desk(plant, recommender, loop.station, some.lines, loop.confidence, loop.miss_price)
+        yield from play(plant, p, some, desk)
+        reasons.update(desk.reasons)
 
 
 def rows_of(played: Played, index: Booleans) -> Played:
@@ -332,6 +348,9 @@ def _tables(
 ) -> Iterator[tuple[str, pa.Table]]:
     yield "answers", answers_table(plant, figures, loop, part)
     if loop.is_randomised:
+        return
+    if loop.is_alone:
+        yield "heats", heats_table(plant, part.cases, RECOMMENDER, part.outcome, loop.miss_price)
         return
     for name, kg in kilograms(plant, figures, loop, part, best_aim).items():
         outcome = part.outcome if name == RECOMMENDER else do(plant, figures, part.cases, kg)
@@ -385,6 +404,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         action="store_true",
         help="tip kilograms that depend on no reading instead of the advice: for judging predictions",
     )
+    command.add_argument("--alone", action="store_true", help="play no other policy beside the recommender")
     options.option(command, "--output", type=Path, required=True, help="folder")
     options.scenario(command)
     options.parameter_set(command)
@@ -404,6 +424,7 @@ def _closed_loop(given: argparse.Namespace) -> None:
         miss_price=given.miss_price,
         optimum_lines=given.optimum_lines,
         is_randomised=given.randomised,
+        is_alone=given.alone,
     )
 
     def tell(line: str) -> None:

@@ -89,8 +89,6 @@ def _cases(block: Block, station: str, dissolution_before: Floats) -> Cases:
         hidden=block.heats.hidden if is_tapping else block.ladles,
         noise=block.heats.noise.tapping if is_tapping else block.heats.noise.ladle,
         observed=here.before,
-        tapped_observed=block.tapping.before,
-        tapped_kg=block.tapping.after.weighed_kg,
         steelmaker_kg=here.decided_kg,
         dissolution_before=dissolution_before,
     )
