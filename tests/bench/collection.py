@@ -45,7 +45,7 @@ def measure() -> dict[str, tuple[list[float], str]]:
         url = f"nats://127.0.0.1:{port}"
         bus = [command("monitoring", "nats-server"), "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", folder]
         stack.enter_context(_process(bus, {}))
-        asyncio.run(_fill(url, 0, EVENTS))
+        asyncio.run(fill(url, 0, EVENTS))
         environment = {"MONITORING_LAKE": str(lake), "MONITORING_NATS_URL": url}
         began = time.perf_counter()
         stack.enter_context(_process([command("monitoring", "monitoring"), "collect"], environment))
@@ -64,13 +64,13 @@ def measure() -> dict[str, tuple[list[float], str]]:
     }
 
 
-async def _fill(url: str, first: int, count: int) -> None:
+async def fill(url: str, first: int, count: int) -> None:
     client = await nats.connect(url, connect_timeout=30)
     jetstream = client.jetstream(publish_async_max_pending=4 * IN_FLIGHT)
     await jetstream.add_stream(StreamConfig(name="PRODUCT", subjects=["product.>"], storage=StorageType.FILE))
     for begin in range(first, first + count, IN_FLIGHT):
         some = range(begin, min(begin + IN_FLIGHT, first + count))
-        acknowledged = [await jetstream.publish_async(SUBJECT, _body(number)) for number in some]
+        acknowledged = [await jetstream.publish_async(SUBJECT, body(number)) for number in some]
         await asyncio.gather(*acknowledged)
     await client.close()
 
@@ -85,7 +85,7 @@ async def _steadily(url: str, lake: Path) -> list[float]:
         begin = time.perf_counter()
         for number in range(PER_SECOND * SECONDS):
             await asyncio.sleep(max(0.0, begin + number / PER_SECOND - time.perf_counter()))
-            await jetstream.publish(SUBJECT, _body(EVENTS + number))
+            await jetstream.publish(SUBJECT, body(EVENTS + number))
             published.append(time.perf_counter())
 
     playing = asyncio.create_task(plant())
@@ -101,7 +101,7 @@ async def _steadily(url: str, lake: Path) -> list[float]:
     return lags
 
 
-def _body(number: int) -> bytes:
+def body(number: int) -> bytes:
     data = deepcopy(_WHOLE)
     uid = f"00000000-0000-4000-8000-{number:012x}"
     data["treatment"]["heat_uid"] = data["x"]["heat"]["treatment"]["heat_uid"] = uid

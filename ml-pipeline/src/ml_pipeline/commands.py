@@ -9,6 +9,7 @@ from model_service.errors import ModelServiceError
 from pydantic import ValidationError
 
 from ml_pipeline.errors import ExtractError, PipelineError
+from ml_pipeline.lake import place
 from ml_pipeline.settings import Settings
 from ml_pipeline.work import SEED, Folders, Options
 
@@ -181,7 +182,7 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     ) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=said, description=said)
         made.set_defaults(run=run)
-        made.add_argument("--lake", type=Path, default=settings.lake)
+        made.add_argument("--lake", type=place, default=settings.lake)
         if folders:
             made.add_argument("--work", type=Path, default=settings.work)
             made.add_argument("--artifacts", type=Path, default=settings.artifacts)

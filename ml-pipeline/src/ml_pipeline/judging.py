@@ -185,7 +185,7 @@ def limit_reasons(
     return reasons, figures
 
 
-def newer_shares(lake_folder: Path, trained_until: dict[str, str]) -> dict[str, float]:
+def newer_shares(lake_folder: lake.Lake, trained_until: dict[str, str]) -> dict[str, float]:
     """Share of each station's heats in the lake now that were complete after the newest one learnt from."""
     rows, _ = lake.scan(lake_folder, "heats")
     shares = {}

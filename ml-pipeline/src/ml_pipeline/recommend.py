@@ -40,7 +40,7 @@ class Compared(NamedTuple):
 
 
 def comparison(
-    lake_folder: Path, bundle_folder: Path, heats: int, station: str | None = None
+    lake_folder: lake.Lake, bundle_folder: Path, heats: int, station: str | None = None
 ) -> list[Compared]:
     """Recommend for the newest heats of the lake with what was known then; oldest first.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from model_service.manifest import Release
 
-from ml_pipeline import image, ledger, registry
+from ml_pipeline import image, lake, ledger, registry
 from ml_pipeline.cache import content
 from ml_pipeline.errors import GateError, ImageError, RegistryError
 from ml_pipeline.judging import require_passed
@@ -234,7 +234,7 @@ def _logged_run(folders: Folders, record: dict[str, Any], tell: Tell) -> registr
         folders.artifacts,
         work / "bundle",
         rows=work / "heats.parquet",
-        data_source=f"{folders.lake.resolve()}/heats",
+        data_source=lake.address(folders.lake, "heats"),
         data_version=taken["data_version"],
         data_sha256=taken["data_sha256"],
         params={**params, "processes": str(folders.options.processes), "against": gated["against"]},

@@ -13,7 +13,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ML_PIPELINE_", frozen=True)
 
-    lake: Path = Path("build/lake")
+    lake: str = "build/lake"
     work: Path = Path("build/work")
     artifacts: Path = Path("build/artifacts")
     models: Path = Path("build/models")

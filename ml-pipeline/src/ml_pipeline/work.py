@@ -11,6 +11,7 @@ from model_service.bundle import load_bundle
 from model_service.parameters import Parameters
 
 from ml_pipeline.errors import ExtractError
+from ml_pipeline.lake import Lake
 from ml_pipeline.provenance import Code
 from ml_pipeline.steps.split import split_by_time, without
 
@@ -46,7 +47,7 @@ class Options(NamedTuple):
 class Folders(NamedTuple):
     """Where the pipeline works; `tracking_uri` is MLflow's."""
 
-    lake: Path
+    lake: Lake
     work: Path
     artifacts: Path
     models: Path

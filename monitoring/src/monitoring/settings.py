@@ -1,15 +1,22 @@
 """Settings, read once from MONITORING_* environment variables."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+BESIDE_A_STORE = Path("build")
+
+
+def _place(lake: object) -> object:
+    return lake if "://" in str(lake) else Path(str(lake))
 
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MONITORING_", frozen=True)
 
-    lake: Path = Path("build/lake")
+    lake: Annotated[Path | str, BeforeValidator(_place)] = Path("build/lake")
     nats_url: str = "nats://127.0.0.1:4222"
     host: str = "127.0.0.1"
     port: int = Field(default=8002, ge=1, le=65535)
@@ -23,9 +30,14 @@ class Settings(BaseSettings):
     @property
     def references_folder(self) -> Path:
         """References, named by bundle hash; beside the lake where nothing else is said."""
-        return self.references or self.lake.parent / "references"
+        return self.references or self._beside / "references"
 
     @property
     def state_file(self) -> Path:
         """Alarms and what people said of them; beside the lake where nothing else is said."""
-        return self.state or self.lake.parent / "monitoring.sqlite"
+        return self.state or self._beside / "monitoring.sqlite"
+
+    @property
+    def _beside(self) -> Path:
+        """The lake's folder; `build` where the lake is in a store, for SQLite needs a disk."""
+        return self.lake.parent if isinstance(self.lake, Path) else BESIDE_A_STORE

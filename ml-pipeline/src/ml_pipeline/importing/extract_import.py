@@ -115,7 +115,7 @@ def read_extract(folder: Path, mapping: Mapping) -> Imported:
     )
 
 
-def write_import(folder: Path, imported: Imported) -> Written:
+def write_import(folder: lake.Lake, imported: Imported) -> Written:
     """Append what the lake at `folder` does not have yet. A known treatment with other content gets the next
     revision."""
     heats, revised = imported.heats, 0

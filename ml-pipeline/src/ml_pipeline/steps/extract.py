@@ -28,7 +28,7 @@ class Extract(NamedTuple):
 
 
 def extract(
-    lake_folder: Path,
+    lake_folder: lake.Lake,
     artifacts: Path,
     version: int | None = None,
     since: str | None = None,

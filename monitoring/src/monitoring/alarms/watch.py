@@ -16,7 +16,7 @@ from monitoring.diagnosis.facts import Fact, facts
 from monitoring.diagnosis.findings import Finding
 from monitoring.diagnosis.reference import Reference, read
 from monitoring.errors import MonitoringError
-from monitoring.lake.tables import find_table, scan
+from monitoring.lake.tables import Lake, find_table, scan
 from monitoring.measures.override_outcomes import Overridden, override_outcomes
 from monitoring.measures.savings import Saving, Teaching, savings, teaching
 from monitoring.measures.treatments import of_the_bus
@@ -48,7 +48,7 @@ class Watch:
 
     def __init__(
         self,
-        lake: Path,
+        lake: Lake,
         plant_id: str | None,
         references: Path,
         store: AlarmStore,

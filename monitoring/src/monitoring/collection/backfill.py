@@ -15,7 +15,7 @@ from monitoring.collection.bus import Message
 from monitoring.collection.collector import quarantined, sort_messages
 from monitoring.collection.duplicates import StoredEvents
 from monitoring.errors import UnreadableFileError
-from monitoring.lake.tables import append, open_table, position, scan
+from monitoring.lake.tables import Lake, append, open_table, position, scan
 
 BATCH_LINES = 2000
 HASH_BYTES = 1 << 20
@@ -31,7 +31,7 @@ class Taken(NamedTuple):
     refused: int
 
 
-def backfill(lake: Path, file: Path) -> Taken:
+def backfill(lake: Lake, file: Path) -> Taken:
     """Take a file of `product.heat.completed.v1`, one event a line, into the lake.
 
     The position is the line, kept with the rows under the hash of the file: a run that was cut short goes on
@@ -60,7 +60,7 @@ def backfill(lake: Path, file: Path) -> Taken:
     return taken
 
 
-def replay(lake: Path) -> Taken:
+def replay(lake: Lake) -> Taken:
     """Read again what the bus or a file had brought and was kept aside; what is valid by now goes into the
     lake and leaves the quarantine.
 

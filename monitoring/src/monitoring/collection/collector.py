@@ -12,7 +12,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 from nats.js import JetStreamContext
@@ -32,7 +31,7 @@ from monitoring.collection.duplicates import StoredEvents
 from monitoring.errors import PositionMovedError, RefusedMessageError
 from monitoring.events import read_event
 from monitoring.lake.rows import Row, row_of
-from monitoring.lake.tables import TABLES, append, compact, keep_past, open_table, position, vacuum
+from monitoring.lake.tables import TABLES, Lake, append, compact, keep_past, open_table, position, vacuum
 
 BATCH_EVENTS = 1000
 BATCH_LINGER_S = 0.2
@@ -43,7 +42,7 @@ PAUSE_S = 0.5
 log = logging.getLogger(__name__)
 
 
-async def collect(lake: Path, nats_url: str, stop: asyncio.Event) -> None:
+async def collect(lake: Lake, nats_url: str, stop: asyncio.Event) -> None:
     """Collect until `stop` is set. A bus that is away is waited for; errors of the lake are raised."""
     for name in TABLES:
         keep_past(open_table(lake, name))
@@ -68,7 +67,7 @@ async def collect(lake: Path, nats_url: str, stop: asyncio.Event) -> None:
         await client.close()
 
 
-async def _collect_stream(lake: Path, jetstream: JetStreamContext, stop: asyncio.Event) -> None:
+async def _collect_stream(lake: Lake, jetstream: JetStreamContext, stop: asyncio.Event) -> None:
     """Collect from the stream as it is now, until `stop` or until something is to be read again."""
     await ensure_streams(jetstream)
     stream = await product_stream(jetstream)

@@ -1,7 +1,6 @@
 """What the lake says now, cheap to ask: a new version of a table is read once, and only its new rows."""
 
 import logging
-from pathlib import Path
 from threading import Lock, Thread
 from typing import Any, NamedTuple
 
@@ -10,7 +9,7 @@ from deltalake import DeltaTable
 
 from monitoring.dashboard.history import blocks_of
 from monitoring.errors import UnknownTreatmentError, UnreadableLakeError
-from monitoring.lake.tables import find_table, no_rows, position, scan
+from monitoring.lake.tables import Lake, find_table, no_rows, position, scan
 from monitoring.measures.summary import Assessed, Summary, assess, merged, summarise
 from monitoring.measures.treatments import of_the_bus
 
@@ -46,7 +45,7 @@ class Reading(NamedTuple):
 class LakeReader:
     """Keeps the last reading. May be asked from several threads."""
 
-    def __init__(self, lake: Path, plant_id: str | None) -> None:
+    def __init__(self, lake: Lake, plant_id: str | None) -> None:
         self._lake = lake
         self._plant_id = plant_id
         self._lock = Lock()

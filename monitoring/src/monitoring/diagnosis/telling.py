@@ -1,6 +1,5 @@
 """Diagnoses of every plant of a lake, as JSON."""
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,17 +10,17 @@ from monitoring.diagnosis.facts import facts
 from monitoring.diagnosis.findings import Finding
 from monitoring.diagnosis.reference import Reference
 from monitoring.errors import UnreadableFileError
-from monitoring.lake.tables import find_table, no_rows, scan
+from monitoring.lake.tables import Lake, find_table, no_rows, scan
 from monitoring.measures.treatments import of_the_bus
 
 
-def lake_rows(lake: Path, plant_id: str | None) -> pl.LazyFrame:
+def lake_rows(lake: Lake, plant_id: str | None) -> pl.LazyFrame:
     """Return the rows of a lake that came over the bus or from its files; none where there is no lake yet."""
     heats = find_table(lake, "heats")
     return of_the_bus(scan(heats) if heats else no_rows("heats"), plant_id)
 
 
-def imported_rows(lake: Path, plant_id: str | None) -> pl.LazyFrame:
+def imported_rows(lake: Lake, plant_id: str | None) -> pl.LazyFrame:
     """Return the rows of a lake that were imported: the past that the first model was trained on."""
     heats = find_table(lake, "heats")
     rows = (scan(heats) if heats else no_rows("heats")).filter(pl.col("origin") == "import")

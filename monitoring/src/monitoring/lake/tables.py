@@ -19,6 +19,11 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from monitoring.errors import PositionMovedError, UnreadableLakeError
 
 TableName = Literal["heats", "quarantine"]
+Lake = Path | str
+"""A folder, or a place in an S3-compatible store (`s3://bucket/lake`) whose endpoint and keys are read from
+the `AWS_*` variables. A commit there is a put on the condition that the version is not there yet, which it
+must know (`If-None-Match`): so two writers cannot overwrite one another, as in a folder.
+"""
 TABLES: tuple[TableName, TableName] = ("heats", "quarantine")
 
 # Old versions must stay readable for as long as somebody may ask what a model was trained on or what a figure
@@ -41,22 +46,27 @@ def arrow_schema(schema: Schema) -> pa.Schema:
     return pa.schema(exported)
 
 
-def open_table(lake: Path, name: TableName) -> DeltaTable:
+def table_address(lake: Lake, name: TableName) -> str:
+    return f"{lake}/{name}"
+
+
+def open_table(lake: Lake, name: TableName) -> DeltaTable:
     """Open a table of the lake; make the folder and the table where they are missing, and columns that the
     contract has got since it was made.
 
     Raises UnreadableLakeError where a table is there that lacks columns that may not be null, or has others.
     """
-    path = lake / name
+    path = table_address(lake, name)
     wanted = delta_schema(name)
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        if isinstance(lake, Path):
+            (lake / name).mkdir(parents=True, exist_ok=True)
         table = DeltaTable.create(path, wanted, mode="ignore", configuration=RETENTION)
     except CommitFailedError:  # somebody made it at the same moment
         table = DeltaTable(path)
     except (DeltaError, OSError) as error:
         raise UnreadableLakeError(
-            str(error), where=str(path), allowed="a folder to write to, or a Delta table"
+            str(error), where=path, allowed="a folder or store to write to, or a Delta table"
         ) from error
     if missing := [column for column in missing_columns(table, wanted) if column.nullable]:
         with suppress(CommitFailedError):  # somebody did it at the same moment
@@ -80,15 +90,15 @@ def keep_past(table: DeltaTable) -> None:
             table.alter.set_table_properties(unsaid)
 
 
-def find_table(lake: Path, name: TableName) -> DeltaTable | None:
+def find_table(lake: Lake, name: TableName) -> DeltaTable | None:
     """Open a table to read, or return None where there is none yet. Raises UnreadableLakeError."""
-    path = lake / name
+    path = table_address(lake, name)
     try:
         table = DeltaTable(path)
     except TableNotFoundError:
         return None
     except (DeltaError, OSError) as error:
-        raise UnreadableLakeError(str(error), where=str(path), allowed="a readable Delta table") from error
+        raise UnreadableLakeError(str(error), where=path, allowed="a readable Delta table") from error
     _check_columns(table, delta_schema(name), path)
     return table
 
@@ -161,7 +171,7 @@ def _application(stream: str) -> str:
     return f"monitoring/{stream}"
 
 
-def _check_columns(table: DeltaTable, wanted: Schema, path: Path) -> None:
+def _check_columns(table: DeltaTable, wanted: Schema, path: str) -> None:
     found = {column.name: column.type for column in arrow_schema(table.schema())}
     for column in arrow_schema(wanted):
         if column.name not in found and column.nullable:
@@ -169,6 +179,6 @@ def _check_columns(table: DeltaTable, wanted: Schema, path: Path) -> None:
         if found.get(column.name) != column.type:
             raise UnreadableLakeError(
                 f"column {column.name} is {found.get(column.name, 'missing')}",
-                where=str(path),
+                where=path,
                 allowed=str(column.type),
             )
