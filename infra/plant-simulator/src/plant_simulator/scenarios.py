@@ -24,6 +24,7 @@ Scenario = Callable[[Catalogue, Heats, Integers], Heats]
 START_HEAT = 200
 """Where a scenario begins when nobody says."""
 
+OXYGEN_PROBE_SD_LOG = Parameters().oxygen_probe_process_sd_log
 BAD_LOT, BAD_LOT_HEATS = 9001, 90
 DEAREST_SHIFT = {"SiMn": 1.35, "FeSi75": 0.80, "FeSi65": 0.80}
 NEW_SUPPLIER_PCT = {"Cu": 0.08, "Cr": 0.05, "Sn": 0.004}
@@ -231,7 +232,7 @@ def new_deoxidation(plant: Catalogue, heats: Heats, since: Integers) -> Heats:
     return replace(heats, hidden=replace(truth, is_al_killed=np.where(changed, AL, truth.is_al_killed)))
 
 
-def pre_deoxidation(plant: Catalogue, heats: Heats, since: Integers) -> Heats:
+def pre_deoxidation(_plant: Catalogue, heats: Heats, since: Integers) -> Heats:
     """Before a heat killed with SiMn is tapped, carbide goes into the empty ladle; nobody weighs or tells it.
 
     Conclude: the concept changed: less oxygen is left to burn manganese and silicon than the probe in the
@@ -243,7 +244,7 @@ def pre_deoxidation(plant: Catalogue, heats: Heats, since: Integers) -> Heats:
     killed_with_simn = truth.is_al_killed != AL
     left = np.where(killed_with_simn & (since >= 0), OXYGEN_LEFT_BY_CARBIDE, 1.0)
     z = n.z_oxygen.copy()  # the probe was in the furnace, and reads what it read before
-    z[:, 0] -= np.log(left) / Parameters().oxygen_probe_process_sd_log
+    z[:, 0] -= np.log(left) / OXYGEN_PROBE_SD_LOG
     return replace(
         heats,
         hidden=replace(truth, oxygen_ppm=truth.oxygen_ppm * left),
