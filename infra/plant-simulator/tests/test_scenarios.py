@@ -198,6 +198,18 @@ def test_a_new_deoxidation_changes_recovery_in_structure() -> None:
     assert abs(on_oxygen(day("new-deoxidation"))) < 0.5 * abs(on_oxygen(day()))
 
 
+def test_carbide_in_the_ladle_saves_silicon_where_simn_kills_and_the_probe_reads_what_it_read() -> None:
+    pair = day("pre-deoxidation"), day()
+    killed_with_simn = (day().heats.hidden.is_al_killed == 0) & since(day())
+    killed_with_al = (day().heats.hidden.is_al_killed == 1) & since(day())
+    carbide, usual = (block.tapping.before.oxygen_ppm for block in pair)
+
+    assert shift("pre-deoxidation", SI, where=killed_with_simn) > 0.05
+    assert shift("pre-deoxidation", MN, where=killed_with_simn) > 0.02
+    assert abs(shift("pre-deoxidation", SI, where=killed_with_al)) < 0.01
+    np.testing.assert_allclose(carbide, usual, atol=1.0)
+
+
 def test_scenarios_can_be_had_together() -> None:
     change = scenarios.change(PLANT, [scenarios.parse(f"{n}@1") for n in ("price-change", "stock-out")])
     block = next(bulk.simulate(PLANT, FIGURES, 5, 2, 8, change=change))

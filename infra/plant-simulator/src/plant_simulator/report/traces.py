@@ -127,6 +127,11 @@ def marks(plant: Catalogue) -> dict[str, Mark]:
             apparent_recovery("Si", TAPPING),
             regraded,
         ),
+        "pre-deoxidation": Mark(
+            "apparent recovery of Si, grades killed with SiMn",
+            apparent_recovery("Si", TAPPING),
+            tuple(g.grade for g in plant.grades if not g.is_al_killed),
+        ),
     }
 
 
