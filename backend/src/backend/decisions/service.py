@@ -2,6 +2,7 @@
 
 from typing import get_args
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, func, select
 
 from backend.clock import now
@@ -16,7 +17,10 @@ from backend.outbox import service as outbox
 from backend.recommendations import service as recommendations
 from backend.recommendations.limits import differences
 from backend.recommendations.tables import Recommendation
-from backend.shapes import Addition, Additive, ReasonCode, told
+from backend.shapes import Addition, ReasonCode, told
+
+_KNOWN = select(Decision).where(col(Decision.decision_id) == bindparam("decision_id"))
+_REVISION = select(func.max(col(Decision.revision))).where(col(Decision.heat_id) == bindparam("heat_id"))
 
 
 def decide(
@@ -27,7 +31,7 @@ def decide(
     `person` is who is logged in; a machine says for whom it tells.
     """
     by = _by(put, person)
-    known = session.exec(select(Decision).where(Decision.decision_id == put.decision_id)).one_or_none()
+    known = session.exec(_KNOWN, params={"decision_id": put.decision_id}).one_or_none()
     if known is not None:
         return _same(record, known, put, by), False
     if record.state == CANCELLED:
@@ -71,7 +75,7 @@ def _check(session: Session, record: HeatRecord, put: DecisionPut, shown: Recomm
     names = kept.names(session, record.plant_id)
     in_force = shown or completions.recommendation_in_force(session, record)
     documents, _ = completions.could_be_added(session, record, in_force)
-    offers = [validate(Additive, document) for document in documents]
+    offers = kept.as_shapes(documents)
     most_kg = {offer.additive: offer.max_kg for offer in offers}
     wrong = []
     for position, addition in enumerate(put.additions):
@@ -144,8 +148,7 @@ def _check_seen(session: Session, record: HeatRecord, seen: Seen) -> None:
 
 
 def _next_revision(session: Session, record: HeatRecord) -> int:
-    query = select(func.max(col(Decision.revision))).where(Decision.heat_id == record.row())
-    return (session.exec(query).one() or 0) + 1
+    return (session.exec(_REVISION, params={"heat_id": record.row()}).one() or 0) + 1
 
 
 def _same(record: HeatRecord, known: Decision, put: DecisionPut, by: str) -> Decision:
