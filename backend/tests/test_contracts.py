@@ -81,7 +81,9 @@ def test_records_are_read_back() -> None:
     decision = contracts.example("product-events/examples/decision.v1/valid/edited.json")
 
     assert RecommendationRead.model_validate(record | {"shown_at": None}).cost is not None
+    one_by_one = contracts.example("product-events/examples/decision.v1/valid/reasons-one-by-one.json")
     assert DecisionRead.model_validate(decision).reason_code == "practice"
+    assert DecisionRead.model_validate(one_by_one).reasons == {"SiMn": "practice", "coke": "stock"}
 
 
 @pytest.mark.parametrize(

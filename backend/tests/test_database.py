@@ -1,13 +1,16 @@
 """The database as three processes need it: writers take turns, readers don't wait, references hold."""
 
 import threading
+import time
+from collections.abc import Callable, Sequence
 
 import pytest
-from sqlalchemy import Engine, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Engine, event, text
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlmodel import Session, select
 
 from backend.clock import now
-from backend.database import open_engine, reading, writing
+from backend.database import open_engine, reading, write, writing
 from backend.outbox.tables import OutboxEvent
 from backend.tasks.tables import Task
 
@@ -62,3 +65,56 @@ def test_the_journal_is_written_ahead_and_to_the_disk(engine: Engine) -> None:
     with engine.connect() as connection:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+
+
+def put(event_id: str) -> Callable[[Session], str]:
+    def work(session: Session) -> str:
+        session.add(OutboxEvent(event_id=event_id, type="t", body="", created_at=now()))
+        return event_id
+
+    return work
+
+
+def together(engine: Engine, works: Sequence[Callable[[Session], str]]) -> list[str]:
+    """What comes of each while a writer keeps all of them waiting: a value, or the name of an error."""
+    came: dict[int, str] = {}
+
+    def bring(number: int, work: Callable[[Session], str]) -> None:
+        try:
+            came[number] = write(engine, work)
+        except SQLAlchemyError as failed:
+            came[number] = type(failed).__name__
+
+    threads = [threading.Thread(target=bring, args=each) for each in enumerate(works)]
+    with writing(engine):
+        for thread in threads:
+            thread.start()
+        time.sleep(0.2)
+    for thread in threads:
+        thread.join()
+    return [came[number] for number in range(len(works))]
+
+
+def event_ids(engine: Engine) -> list[str]:
+    with reading(engine) as session:
+        return sorted(session.exec(select(OutboxEvent.event_id)))
+
+
+@ON_SQLITE
+def test_what_waits_in_one_process_is_committed_together(engine: Engine) -> None:
+    ids = [f"e{number}" for number in range(8)]
+    commits: list[object] = []
+    event.listen(engine, "commit", commits.append)
+
+    came = together(engine, [put(event_id) for event_id in ids])
+
+    assert came == ids
+    assert event_ids(engine) == ids
+    assert len(commits) == 1
+
+
+def test_work_that_fails_takes_nobody_elses_with_it(engine: Engine) -> None:
+    came = together(engine, [put("first"), put("a"), put("a"), put("last")])
+
+    assert sorted(came) == ["IntegrityError", "a", "first", "last"]
+    assert event_ids(engine) == ["a", "first", "last"]

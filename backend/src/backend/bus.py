@@ -1,13 +1,16 @@
-"""The bus: connect for good, and see that the stream one uses is there."""
+"""The bus: connect for good, see that the stream one uses is there, and hear what comes on it."""
 
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 
 import nats
 import nats.errors
 import nats.js.errors
+import orjson
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import StorageType, StreamConfig
 
@@ -17,6 +20,12 @@ STREAMS = {"PLANT": "plant.>", "PRODUCT": "product.>", "DEADLETTER": "deadletter
 # What the client raises where the server is away for a moment. Some calls raise the builtin TimeoutError.
 BUS_ERRORS = (nats.errors.Error, TimeoutError, OSError)
 RETRY_AFTER_S = 0.5
+# So many messages are asked for at a time; each comes as soon as it is there.
+ASKED_FOR = 32
+ASK_EVERY_S = 5.0
+LATE_S = 1.0
+ANSWER_WITHIN_S = 5.0
+EXPIRED = "408"
 
 
 async def connect(
@@ -46,6 +55,35 @@ async def ensure_stream(jetstream: JetStreamContext, name: str) -> None:
             await jetstream.stream_info(name)  # another process was faster
 
 
+async def hear(client: Client, stream: str, durable: str, heard: asyncio.Queue[Msg]) -> None:
+    """Put what comes to the durable consumer into the queue, until it is cancelled or the bus has an error.
+
+    The client's own `fetch` of several waits for all of them, and of one asks the server for each.
+    """
+    inbox = client.new_inbox()
+    answers = await client.subscribe(inbox)
+    asking = orjson.dumps({"batch": ASKED_FOR, "expires": int(ASK_EVERY_S * 1e9)})
+    loop = asyncio.get_running_loop()
+    try:
+        while True:
+            await client.publish(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}", asking, reply=inbox)
+            end = loop.time() + ASK_EVERY_S + LATE_S
+            for _ in range(ASKED_FOR):
+                try:
+                    message = await answers.next_msg(max(end - loop.time(), LATE_S))
+                except TimeoutError:  # nats.errors.TimeoutError is one; the server has forgotten the request
+                    break
+                status = (message.headers or {}).get("Status")
+                if status == EXPIRED:
+                    break
+                if status is not None:
+                    raise nats.errors.Error(f"{durable} of {stream} is answered {message.headers}")
+                await heard.put(message)
+    finally:
+        with suppress(*BUS_ERRORS):
+            await answers.unsubscribe()
+
+
 async def stopped_within(stop: asyncio.Event, seconds: float) -> bool:
     """Wait that long, or until `stop`; whether it is set."""
     try:
@@ -70,7 +108,7 @@ async def _connect(url: str, name: str, streams: Sequence[str]) -> tuple[Client,
     client = await nats.connect(
         url, name=name, max_reconnect_attempts=-1, reconnect_time_wait=0.25, error_cb=say
     )
-    jetstream = client.jetstream(timeout=5)
+    jetstream = client.jetstream(timeout=ANSWER_WITHIN_S)
     while True:
         try:
             for stream in streams:

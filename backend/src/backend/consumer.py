@@ -11,15 +11,26 @@ import logging
 from collections.abc import Sequence
 
 import orjson
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
+from nats.js.errors import NotFoundError
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
+from sqlmodel import Session
 
 from backend import metrics
-from backend.bus import BUS_ERRORS, RETRY_AFTER_S, connect, ensure_stream, stopped_within
-from backend.database import writing
+from backend.bus import (
+    ANSWER_WITHIN_S,
+    BUS_ERRORS,
+    RETRY_AFTER_S,
+    connect,
+    ensure_stream,
+    hear,
+    stopped_within,
+)
+from backend.database import write
 from backend.errors import BackendError, Detail
 from backend.intake import service as intake
 from backend.worker import Worker
@@ -28,7 +39,6 @@ log = logging.getLogger(__name__)
 
 STREAMS = ("PLANT", "DEADLETTER")
 DURABLE = "backend"
-FETCH_S = 0.5
 # A consumer that was killed had one message in hand: this is how long it waits to be redelivered.
 ACK_WITHIN_S = 3
 POLL_S = 0.05  # for tasks that other processes leave behind
@@ -80,17 +90,14 @@ async def _hear(
     if connection is None:
         return
     client, jetstream = connection
-    config = ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, ack_wait=ACK_WITHIN_S, max_ack_pending=1000)
     log.info("consuming plant.> from %s as %s", nats_url, DURABLE)
     try:
         while not stop.is_set():
             try:
                 for stream in STREAMS:
                     await ensure_stream(jetstream, stream)
-                messages = await jetstream.pull_subscribe(
-                    "plant.>", durable=DURABLE, stream="PLANT", config=config
-                )
-                await _store_all(engine, jetstream, plant_id, messages, news, stop)
+                await _ensure_consumer(jetstream)
+                await _store_all(engine, client, plant_id, news, stop)
             except BUS_ERRORS as failed:
                 log.warning("the bus is away (%s); trying on", failed or type(failed).__name__)
                 await stopped_within(stop, RETRY_AFTER_S)
@@ -98,48 +105,46 @@ async def _hear(
         await client.close()
 
 
-async def _store_all(
-    engine: Engine,
-    jetstream: JetStreamContext,
-    plant_id: str,
-    messages: JetStreamContext.PullSubscription,
-    news: asyncio.Event,
-    stop: asyncio.Event,
-) -> None:
-    """Fetch on while what was fetched is stored, until `stop` or an error of the bus."""
-    fetched: asyncio.Queue[Msg] = asyncio.Queue(MOST_AT_ONCE)
+async def _ensure_consumer(jetstream: JetStreamContext) -> None:
+    try:
+        await jetstream.consumer_info("PLANT", DURABLE)
+    except NotFoundError:
+        config = ConsumerConfig(
+            durable_name=DURABLE,
+            filter_subject="plant.>",
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=ACK_WITHIN_S,
+            max_ack_pending=1000,
+        )
+        await jetstream.add_consumer("PLANT", config)
 
-    async def fetch() -> None:
-        while not stop.is_set():
-            # One at a time: a fetch of several waits for all of them, or for its time limit.
-            for message in await _fetched(messages):
-                await fetched.put(message)
+
+async def _store_all(
+    engine: Engine, client: Client, plant_id: str, news: asyncio.Event, stop: asyncio.Event
+) -> None:
+    """Hear on while what was heard is stored, until `stop` or an error of the bus."""
+    heard: asyncio.Queue[Msg] = asyncio.Queue(MOST_AT_ONCE)
+    jetstream = client.jetstream(timeout=ANSWER_WITHIN_S)
 
     async def store() -> None:
         while True:
-            together = [await fetched.get()]
-            while not fetched.empty():
-                together.append(fetched.get_nowait())
+            together = [await heard.get()]
+            while not heard.empty():
+                together.append(heard.get_nowait())
             await handle(engine, jetstream, plant_id, together)
             news.set()
 
-    fetching, storing = asyncio.create_task(fetch()), asyncio.create_task(store())
+    tasks = [asyncio.create_task(task) for task in (hear(client, "PLANT", DURABLE, heard), store())]
+    stopping = asyncio.create_task(stop.wait())
     try:
-        done, _ = await asyncio.wait((fetching, storing), return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait((*tasks, stopping), return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
     finally:
-        # What is fetched and not stored comes again: it is not acknowledged.
-        fetching.cancel()
-        storing.cancel()
-        await asyncio.gather(fetching, storing, return_exceptions=True)
-
-
-async def _fetched(messages: JetStreamContext.PullSubscription) -> list[Msg]:
-    try:
-        return await messages.fetch(1, timeout=FETCH_S)
-    except TimeoutError:  # nats.errors.TimeoutError is one
-        return []
+        # What is heard and not stored comes again: it is not acknowledged.
+        for task in (*tasks, stopping):
+            task.cancel()
+        await asyncio.gather(*tasks, stopping, return_exceptions=True)
 
 
 async def handle(engine: Engine, jetstream: JetStreamContext, plant_id: str, messages: Sequence[Msg]) -> None:
@@ -160,9 +165,12 @@ async def handle(engine: Engine, jetstream: JetStreamContext, plant_id: str, mes
 
 def _store(engine: Engine, plant_id: str, messages: Sequence[Msg]) -> None:
     heard = [intake.read(plant_id, message.subject, _json(message.data)) for message in messages]
-    with writing(engine) as session:
+
+    def keep(session: Session) -> None:
         for fact in heard:
             intake.store(session, fact)
+
+    write(engine, keep)
 
 
 def _json(body: bytes) -> object:

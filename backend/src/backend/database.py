@@ -3,16 +3,20 @@
 SQLite is used by three processes at once: WAL, and BEGIN IMMEDIATE for what writes, so that a writer waits
 for its turn at the start and never fails in the middle. Writers queue at a lock on a file beside the
 database: SQLite's own waiting is sleeping and looking again, which costs its users up to a tenth of a second
-each time. PostgreSQL needs and gets none of it.
+each time. What waits in one process shares the next transaction, so the disk is waited for once for all.
+PostgreSQL needs and gets none of this.
+
+Statements of the way of a heat are built once, with named parameters: to build one costs more than to run it.
 """
 
 import fcntl
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 import orjson
@@ -24,8 +28,11 @@ from sqlalchemy.types import DateTime, TypeDecorator
 from sqlmodel import Session, SQLModel
 
 BUSY_TIMEOUT_MS = 10_000
+MOST_TOGETHER = 64
 
 Insert = postgresql.Insert | sqlite.Insert
+ByDialect = Mapping[str, Executable]
+ValueT = TypeVar("ValueT")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -70,10 +77,21 @@ def reading(engine: Engine) -> Iterator[Session]:
 def writing(engine: Engine) -> Iterator[Session]:
     """A session that writes: commits at the end, rolls back on an error."""
     turn = _turns.get(engine.pool)
-    with turn() if turn is not None else nullcontext():
-        options = engine.execution_options(writes=True)
-        with Session(options, expire_on_commit=False) as session, session.begin():
-            yield session
+    with turn() if turn is not None else nullcontext(), _begun(engine) as session:
+        yield session
+
+
+def write(engine: Engine, work: Callable[[Session], ValueT]) -> ValueT:
+    """Do the work in a transaction that others of this process may share; what it returned, once it is kept.
+
+    Work that fails spoils nobody else's: then each is done again in a transaction of its own. So work touches
+    nothing but its session, and may be done twice.
+    """
+    turn = _turns.get(engine.pool)
+    if turn is not None:
+        return turn.share(engine, work)
+    with writing(engine) as session:
+        return work(session)
 
 
 def table_of(model: type[SQLModel]) -> Table:
@@ -82,18 +100,38 @@ def table_of(model: type[SQLModel]) -> Table:
 
 
 def run(
-    session: Session, statement: Executable, values: Sequence[Mapping[str, Any]] | None = None
+    session: Session,
+    statement: Executable | ByDialect,
+    values: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None,
 ) -> CursorResult[*tuple[Any, ...]]:
     """Execute in the session's transaction without the ORM: a sixth of the cost; flush what it relies on."""
     connection = session.connection()
-    return connection.execute(statement) if values is None else connection.execute(statement, values)
+    if isinstance(statement, Mapping):
+        statement = statement[connection.dialect.name]
+    return connection.execute(statement, values)
 
 
-def inserting(session: Session, model: type[SQLModel]) -> Insert:
-    """An INSERT that knows ON CONFLICT, for the database of the session."""
-    made = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement: Insert = made.insert(table_of(model))
-    return statement
+def inserting(model: type[SQLModel], finish: Callable[[Insert], Executable]) -> ByDialect:
+    """An INSERT that knows ON CONFLICT, for each database; `finish` says what then."""
+    table = table_of(model)
+    return {"sqlite": finish(sqlite.insert(table)), "postgresql": finish(postgresql.insert(table))}
+
+
+@contextmanager
+def _begun(engine: Engine) -> Iterator[Session]:
+    options = engine.execution_options(writes=True)
+    with Session(options, expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+class _Job(Generic[ValueT]):
+    """Work that waits for a transaction, and what became of it."""
+
+    def __init__(self, work: Callable[[Session], ValueT]) -> None:
+        self.work = work
+        self.is_done = False
+        self.value: ValueT
+        self.failed: Exception | None = None
 
 
 class _Turn:
@@ -106,21 +144,61 @@ class _Turn:
         self._path = path
         self._threads = threading.Lock()
         self._file: int | None = None
+        self._jobs: deque[_Job[Any]] = deque()
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
+        with self._threads, self._of_processes():
+            yield
+
+    def share(self, engine: Engine, work: Callable[[Session], ValueT]) -> ValueT:
+        """Whose turn it is does what waits for all; the others find theirs done."""
+        job = _Job(work)
+        self._jobs.append(job)
         with self._threads:
-            if self._file is None:
-                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.flock(self._file, fcntl.LOCK_UN)
+            if not job.is_done:
+                with self._of_processes():
+                    _do_all(engine, [job, *self._others(job)])
+        if job.failed is not None:
+            raise job.failed
+        return job.value
+
+    def _others(self, own: _Job[Any]) -> Iterator[_Job[Any]]:
+        for _ in range(min(len(self._jobs), MOST_TOGETHER)):
+            job = self._jobs.popleft()
+            if job is not own and not job.is_done:
+                yield job
+
+    @contextmanager
+    def _of_processes(self) -> Iterator[None]:
+        if self._file is None:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def __del__(self) -> None:
         if self._file is not None:
             os.close(self._file)
+
+
+def _do_all(engine: Engine, jobs: Sequence[_Job[Any]]) -> None:
+    """All in one transaction; where one fails, each in one of its own."""
+    try:
+        with _begun(engine) as session:
+            for job in jobs:
+                job.value = job.work(session)
+                session.flush()  # the next one may look with statements that do not flush
+    except Exception as failed:
+        if len(jobs) == 1:
+            jobs[0].failed = failed
+        else:
+            for job in jobs:
+                _do_all(engine, [job])
+    for job in jobs:
+        job.is_done = True
 
 
 # By pool, which an engine shares with its copies that have other options.

@@ -21,6 +21,8 @@ from backend.outbox.service import Waiting
 log = logging.getLogger(__name__)
 
 POLL_S = 0.02
+# What the bus has is taken out together: each time is a wait for the disk, and a turn that no heat gets.
+REMOVE_EVERY_S = 0.1
 IN_FLIGHT = 128
 ACK_WITHIN_S = 5.0
 
@@ -32,41 +34,51 @@ async def publish(engine: Engine, nats_url: str, stop: asyncio.Event) -> None:
         return
     client, jetstream = connection
     log.info("publishing product.> to %s", nats_url)
+    acknowledged: set[int] = set()
+    loop = asyncio.get_running_loop()
+    remove_at = loop.time()
     try:
         while not stop.is_set():
+            published = 0
             try:
-                published = await publish_waiting(engine, jetstream)
+                published = await publish_waiting(engine, jetstream, acknowledged)
+                if len(acknowledged) >= IN_FLIGHT or loop.time() >= remove_at:
+                    await asyncio.to_thread(_remove, engine, acknowledged)
+                    remove_at = loop.time() + REMOVE_EVERY_S
             except OperationalError as failed:
                 log.warning("the database is away (%s); trying on", failed.orig)
-                published = 0
-            if not published:
+            if published < IN_FLIGHT:
                 await stopped_within(stop, POLL_S)
+        await asyncio.to_thread(_remove, engine, acknowledged)
     finally:
         await client.close()
 
 
-async def publish_waiting(engine: Engine, jetstream: JetStreamContext) -> int:
-    """Publish the oldest events that wait, several in flight; how many the bus has acknowledged."""
-    events = await asyncio.to_thread(_waiting, engine)
+async def publish_waiting(engine: Engine, jetstream: JetStreamContext, acknowledged: set[int]) -> int:
+    """Publish what waits and is not `acknowledged`, oldest first, many in flight; add what the bus has.
+
+    How many those are.
+    """
+    waiting = await asyncio.to_thread(_waiting, engine, IN_FLIGHT + len(acknowledged))
+    # By what is there and not by the last number: a transaction with a lower number may end later.
+    events = [event for event in waiting if event.id not in acknowledged]
     if not events:
         return 0
     # Sent in the order of their ids: each goes out before the next one starts to wait for its
     # acknowledgement.
     answers = await asyncio.gather(*(_send(jetstream, event) for event in events), return_exceptions=True)
-    acknowledged = []
+    taken = []
     for event, answer in zip(events, answers, strict=True):
         if not isinstance(answer, BaseException):
-            acknowledged.append(event.id)
+            taken.append(event.id)
         elif not isinstance(answer, BUS_ERRORS):
             raise answer
-    if len(acknowledged) < len(events):
-        log.warning(
-            "%s of %s events are not acknowledged; trying on", len(events) - len(acknowledged), len(events)
-        )
+    acknowledged.update(taken)
+    metrics.EVENTS_PUBLISHED.inc(len(taken))
+    if len(taken) < len(events):
+        log.warning("%s of %s events are not acknowledged; trying on", len(events) - len(taken), len(events))
         await asyncio.sleep(RETRY_AFTER_S)
-    await asyncio.to_thread(_remove, engine, acknowledged)
-    metrics.EVENTS_PUBLISHED.inc(len(acknowledged))
-    return len(acknowledged)
+    return len(taken)
 
 
 async def _send(jetstream: JetStreamContext, event: Waiting) -> None:
@@ -74,12 +86,13 @@ async def _send(jetstream: JetStreamContext, event: Waiting) -> None:
     await jetstream.publish(event.type, event.body.encode(), timeout=ACK_WITHIN_S, headers=headers)
 
 
-def _waiting(engine: Engine) -> Sequence[Waiting]:
+def _waiting(engine: Engine, limit: int) -> Sequence[Waiting]:
     with reading(engine) as session:
-        return outbox.waiting(session, IN_FLIGHT)
+        return outbox.waiting(session, limit)
 
 
-def _remove(engine: Engine, ids: Sequence[int]) -> None:
-    if ids:
+def _remove(engine: Engine, acknowledged: set[int]) -> None:
+    if acknowledged:
         with writing(engine) as session:
-            outbox.remove(session, ids)
+            outbox.remove(session, acknowledged)
+        acknowledged.clear()

@@ -7,6 +7,7 @@ Unknown fields are ignored, numbers are not read from text, times are UTC with Z
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -25,6 +26,9 @@ from backend.clock import instant_text
 
 INSTANT = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$"
 
+WHOLE_INSTANT = re.compile(INSTANT[1:-1], re.ASCII)
+UNREADABLE = re.compile("[\ud800-\udfff]")
+
 
 def told(shape: BaseModel) -> dict[str, Any]:
     return shape.model_dump(mode="json", exclude_unset=True)
@@ -35,8 +39,13 @@ def _read_instant(value: object) -> object:
         if value.tzinfo is None:
             raise PydanticCustomError("instant", "should be UTC with Z, for example 2026-03-02T06:00:00Z")
         return value.astimezone(UTC)
-    if not isinstance(value, str) or not re.fullmatch(INSTANT[1:-1], value, re.ASCII):
+    if not isinstance(value, str) or not WHOLE_INSTANT.fullmatch(value):
         raise PydanticCustomError("instant", "should be UTC with Z, for example 2026-03-02T06:00:00Z")
+    return _instant(value)
+
+
+@lru_cache(4096)  # days from which prices hold come with every offer of every heat
+def _instant(value: str) -> datetime:
     whole, _, fraction = value[:-1].partition(".")
     try:
         return datetime.fromisoformat(f"{whole}.{fraction[:6]:0<6}+00:00")
@@ -47,7 +56,7 @@ def _read_instant(value: object) -> object:
 
 
 def _readable(text: str) -> str:
-    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    if "\x00" in text or (not text.isascii() and UNREADABLE.search(text)):
         raise PydanticCustomError("text", "should be text without NUL and without half characters")
     return text
 
@@ -74,7 +83,7 @@ Instant = Annotated[
     PlainSerializer(instant_text),
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": INSTANT}),
 ]
-Code = Annotated[Text, Field(min_length=1, max_length=64, pattern=r"^\S(.*\S)?$")]
+Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^\S(.*\S)?$"), AfterValidator(_readable)]
 Slug = Annotated[str, Field(max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
 Element = Annotated[str, Field(pattern=r"^[A-Z][a-z]?$")]

@@ -283,11 +283,35 @@ class TestDecide:
         assert without.json()["errors"] == [
             {
                 "where": "$.reason_code",
-                "what": "a reason is needed: SiMn, FeSi75, coke differs from what was recommended",
+                "what": "a reason is needed: coke, SiMn, FeSi75 differs from what was recommended",
                 "allowed": "cost, chemistry, temperature, stock, quality_of_lot, practice, distrust, other",
             }
         ]
         assert with_one.status_code == 201
+
+    def test_each_addition_may_have_its_own_reason_also_one_that_is_left_out(
+        self, client: TestClient, worker: Worker, engine: Engine
+    ) -> None:
+        heat = recommended(client, worker)
+        path = f"{plant.path(heat['treatment'])}/decision"
+        reasons = {"SiMn": "temperature", "coke": "stock"}
+        put = decision(client, heat, additions=[{"additive": "SiMn", "added_kg": 1500.0}], reasons=reasons)
+
+        one_missing = client.put(path, json=put)
+        unheard_of = client.put(path, json=put | {"reasons": reasons | {"Kryptonite": "other"}})
+        reasons["FeSi75"] = "temperature"
+        all_there = client.put(path, json=put | {"reasons": reasons})
+        the_same = client.put(path, json=put | {"reasons": reasons})
+        another = client.put(path, json=put | {"reasons": reasons | {"coke": "cost"}})
+
+        assert one_missing.json()["errors"][0]["what"].startswith("a reason is needed: FeSi75 differs")
+        assert unheard_of.json()["errors"][0]["where"] == "$.reasons.Kryptonite"
+        assert [answer.status_code for answer in (all_there, the_same, another)] == [201, 200, 409]
+        assert all_there.json()["reasons"] == reasons
+        assert all_there.json()["reason_code"] == "stock"  # coke differs by the most kilograms
+        (event,) = events(engine, "product.decision.made.v1")
+        contracts.check(event["data"], "product-events/product.decision.made.v1.schema.json")
+        assert event["data"]["decision"]["reasons"] == reasons
 
     def test_a_decision_without_a_recommendation_is_taken(self, client: TestClient) -> None:
         heat = plant.heat()

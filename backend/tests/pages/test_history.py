@@ -95,7 +95,10 @@ class TestTakeAway:
         self, client: TestClient, worker: Worker
     ) -> None:
         heat = recommended(client, worker, heat_no="26-7")
-        client.put(f"{plant.path(heat['treatment'])}/decision", json=decision(client, heat))
+        client.put(
+            f"{plant.path(heat['treatment'])}/decision",
+            json=decision(client, heat, reasons={"SiMn": "stock"}),
+        )
         complete(client, worker, heat)
         client.post("/api/v1/heats", json=plant.heat(heat_no="27-1"))
 
@@ -109,6 +112,7 @@ class TestTakeAway:
         (row,) = table.iter_rows(named=True)
         assert row["heat_no"] == same["heat_no"][0] == "26-7"
         assert row["decided"] == "SiMn 1375 kg; FeSi75 80 kg; coke 146 kg"
+        assert row["reasons"] == same["reasons"][0] == "SiMn stock"
         assert row["final_Mn_pct"] == same["final_Mn_pct"][0] == 0.79
         assert row["in_window"] is True
         assert row["registered_at"].tzinfo is not None

@@ -139,6 +139,22 @@ class TestHeat:
         assert accepted.status_code == 303
         assert known(client, heat)["decision"]["additions"][0]["added_kg"] == 1500.5
 
+    def test_a_reason_for_each_addition_is_kept_and_shown(self, client: TestClient, worker: Worker) -> None:
+        heat = recommended(client, worker)
+        sent = form(client.get(page(heat)).text)
+        sent["kg"][0], sent["kg"][1] = "1500", "0"
+        sent["reason_of.SiMn"] = "temperature"
+
+        refused = client.post(page(heat), data=sent)
+        sent["reason_of.FeSi75"] = "stock"
+        accepted = client.post(page(heat), data=sent, follow_redirects=False)
+
+        assert "A reason is needed: FeSi75 differs" in refused.text
+        assert '<option value="temperature" selected>' in refused.text
+        assert accepted.status_code == 303
+        assert known(client, heat)["decision"]["reasons"] == {"SiMn": "temperature", "FeSi75": "stock"}
+        assert "SiMn temperature, FeSi75 stock" in client.get(page(heat)).text
+
     def test_of_two_screens_the_second_is_told_what_has_changed_and_keeps_what_was_typed(
         self, client: TestClient, worker: Worker
     ) -> None:

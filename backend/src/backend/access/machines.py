@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlmodel import Session
 
 from backend.access import audit
@@ -16,6 +16,10 @@ from backend.database import run, table_of
 from backend.errors import RefusedError
 
 TOKENS = table_of(MachineToken)
+
+_KNOWN = select(TOKENS.c.name, TOKENS.c.scopes).where(
+    TOKENS.c.secret_hash == bindparam("secret_hash"), TOKENS.c.revoked_at.is_(None)
+)
 
 
 class Machine(NamedTuple):
@@ -58,8 +62,5 @@ def revoke_token(session: Session, name: str, by: str) -> bool:
 
 
 def known_by(session: Session, secret: str) -> Machine | None:
-    query = select(TOKENS.c.name, TOKENS.c.scopes).where(
-        TOKENS.c.secret_hash == hash_of(secret), TOKENS.c.revoked_at.is_(None)
-    )
-    found = run(session, query).one_or_none()
+    found = run(session, _KNOWN, {"secret_hash": hash_of(secret)}).one_or_none()
     return None if found is None else Machine(found.name, frozenset(found.scopes))

@@ -9,7 +9,7 @@ from typing import NamedTuple, get_args
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 from sqlmodel import Session
 
 from backend.access import audit
@@ -27,6 +27,13 @@ FAILURES_COUNT_FOR = timedelta(minutes=5)
 MOST_FAILURES_OF_NAME, MOST_FAILURES_OF_ADDRESS = 5, 20
 
 HASHER = PasswordHasher()
+
+_KNOWN = (
+    select(USERS.c.name, USERS.c.role)
+    .join(SESSIONS, SESSIONS.c.user_name == USERS.c.name)
+    .where(SESSIONS.c.secret_hash == bindparam("secret_hash"))
+    .where(SESSIONS.c.ends_at > bindparam("now"), USERS.c.is_active)
+)
 
 
 class Person(NamedTuple):
@@ -135,13 +142,7 @@ def begin(session: Session, user: User, address: str) -> str:
 
 def known_by(session: Session, secret: str) -> Person | None:
     """Who has this secret in his cookie; None where it is over, or the account is closed."""
-    query = (
-        select(USERS.c.name, USERS.c.role)
-        .join(SESSIONS, SESSIONS.c.user_name == USERS.c.name)
-        .where(SESSIONS.c.secret_hash == hash_of(secret))
-        .where(SESSIONS.c.ends_at > now(), USERS.c.is_active)
-    )
-    found = run(session, query).one_or_none()
+    found = run(session, _KNOWN, {"secret_hash": hash_of(secret), "now": now()}).one_or_none()
     return None if found is None else Person(found.name, found.role, csrf_token_of(secret))
 
 

@@ -1,9 +1,10 @@
 """Weighed additions: keep every revision, say which hold, and what that makes per additive."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 from sqlmodel import Session
 
 from backend.additions.tables import WeighedRecord
@@ -15,13 +16,19 @@ from backend.shapes import WeighedAddition, told
 
 WEIGHED = table_of(WeighedRecord)
 
+_KEEP = insert(WEIGHED)
+_ALL = (
+    select(WEIGHED.c.addition_id, WEIGHED.c.revision, WEIGHED.c.body)
+    .where(WEIGHED.c.heat_id == bindparam("heat_id"))
+    .order_by(WEIGHED.c.id)
+)
+
 
 def keep(session: Session, record: HeatRecord, additions: list[WeighedAddition]) -> bool:
     """Store what is new, and whether anything in force changed. A revision that is known changes nothing."""
-    query = select(WEIGHED.c.addition_id, WEIGHED.c.revision, WEIGHED.c.body)
-    rows = run(session, query.where(WEIGHED.c.heat_id == record.row()).order_by(WEIGHED.c.revision)).all()
+    rows = run(session, _ALL, {"heat_id": record.row()}).all()
     known = {(addition_id, revision) for addition_id, revision, _ in rows}
-    newest: dict[str, tuple[int, dict[str, Any]]] = {name: (revision, body) for name, revision, body in rows}
+    newest = _newest(rows)
     news, movements = [], []
     for addition in additions:
         if (addition.addition_id, addition.revision) in known:
@@ -40,7 +47,7 @@ def keep(session: Session, record: HeatRecord, additions: list[WeighedAddition])
             movements += _movements(record, before, told(addition), addition.weighed_at)
             newest[addition.addition_id] = addition.revision, told(addition)
     if news:
-        run(session, insert(WEIGHED), news)
+        run(session, _KEEP, news)
     if movements:
         record.weighed_no += 1
         stock.note(session, record.plant_id, stock.WEIGHED, movements)
@@ -66,13 +73,15 @@ def _movements(
 
 def in_force(session: Session, heat_id: int) -> list[dict[str, Any]]:
     """The newest revision of each addition, in the order in which they were first told."""
-    columns = (WEIGHED.c.addition_id, WEIGHED.c.revision, WEIGHED.c.body)
-    query = select(*columns).where(WEIGHED.c.heat_id == heat_id).order_by(WEIGHED.c.id)
+    return [body for _, body in _newest(run(session, _ALL, {"heat_id": heat_id})).values()]
+
+
+def _newest(rows: Iterable[Any]) -> dict[str, tuple[int, dict[str, Any]]]:
     newest: dict[str, tuple[int, dict[str, Any]]] = {}
-    for addition_id, revision, body in run(session, query):
+    for addition_id, revision, body in rows:
         if addition_id not in newest or revision > newest[addition_id][0]:
             newest[addition_id] = revision, body
-    return [body for _, body in newest.values()]
+    return newest
 
 
 def kilograms(weighed: list[dict[str, Any]]) -> list[dict[str, Any]]:

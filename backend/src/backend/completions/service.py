@@ -1,11 +1,11 @@
 """Complete a treatment when its final sample is there, and again whenever a part of it is corrected."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Text, cast
-from sqlmodel import Session, select
+from sqlalchemy import Text, bindparam, cast
+from sqlmodel import Session, col, select
 
 from backend.additions.service import in_force as weighed_in_force
 from backend.additions.service import kilograms, offers_of
@@ -26,6 +26,27 @@ from backend.tasks.tables import PREDICTION, RECOMMENDATION
 
 MOST_RECENT_HEATS = 30
 COMPLETIONS, PREDICTIONS = table_of(Completion), table_of(Prediction)
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+
+_PREDICTED = select(PREDICTIONS.c.weighed_no, PREDICTIONS.c.body).where(
+    PREDICTIONS.c.heat_id == bindparam("heat_id")
+)
+_RECOMMENDATION = select(Recommendation).where(col(Recommendation.recommendation_id) == bindparam("id"))
+_DECISION = select(Decision).where(col(Decision.decision_id) == bindparam("id"))
+_RECENT = (
+    select(cast(COMPLETIONS.c.recent_heat, Text))
+    .where(COMPLETIONS.c.plant_id == bindparam("plant_id"), COMPLETIONS.c.station == bindparam("station"))
+    .where(COMPLETIONS.c.heat_id != bindparam("heat_id"), COMPLETIONS.c.recent_heat.is_not(None))
+    .where(COMPLETIONS.c.completed_at < bindparam("until"))
+    .order_by(COMPLETIONS.c.completed_at.desc())
+    .limit(MOST_RECENT_HEATS)
+)
+_KEEP = inserting(
+    Completion,
+    lambda new: new.on_conflict_do_update(
+        index_elements=["heat_id"], set_={"recent_heat": new.excluded.recent_heat}
+    ),
+)
 
 
 def refresh(session: Session, record: HeatRecord, *, prediction_asked: bool = False) -> None:
@@ -48,22 +69,20 @@ def refresh(session: Session, record: HeatRecord, *, prediction_asked: bool = Fa
 
 def prediction_of(session: Session, record: HeatRecord) -> dict[str, Any] | None:
     """What was predicted for the kilograms that are in force; None where nothing was (yet)."""
-    query = select(PREDICTIONS.c.weighed_no, PREDICTIONS.c.body).where(PREDICTIONS.c.heat_id == record.row())
-    found = run(session, query).one_or_none()
+    found = run(session, _PREDICTED, {"heat_id": record.row()}).one_or_none()
     return None if found is None or found.weighed_no != record.weighed_no else found.body
 
 
 def recommendation_in_force(session: Session, record: HeatRecord) -> Recommendation | None:
     if record.recommendation_id is None:
         return None
-    query = select(Recommendation).where(Recommendation.recommendation_id == record.recommendation_id)
-    return session.exec(query).one()
+    return session.exec(_RECOMMENDATION, params={"id": record.recommendation_id}).one()
 
 
 def decision_in_force(session: Session, record: HeatRecord) -> Decision | None:
     if record.decision_id is None:
         return None
-    return session.exec(select(Decision).where(Decision.decision_id == record.decision_id)).one()
+    return session.exec(_DECISION, params={"id": record.decision_id}).one()
 
 
 def could_be_added(
@@ -76,25 +95,18 @@ def could_be_added(
     return offers, kept.handbook_entry(session, record.plant_id, record.station, record.grade)
 
 
-def recent_heats(
-    session: Session, record: HeatRecord, before: datetime | None = None
-) -> list[orjson.Fragment]:
-    """Up to 30 heats of the station, completed before this one (and `before`), with weighed additions.
+def recent_heats(session: Session, record: HeatRecord) -> list[orjson.Fragment]:
+    """Up to 30 heats of the station, completed before this one, with weighed additions.
 
     Newest last; as JSON that is passed on as it was kept, because it is long and nobody here reads it.
     """
-    rows = COMPLETIONS.c
-    query = (
-        select(cast(rows.recent_heat, Text))
-        .where(rows.plant_id == record.plant_id, rows.station == record.station)
-        .where(rows.heat_id != record.row(), rows.recent_heat.is_not(None))
-        .order_by(rows.completed_at.desc())
-        .limit(MOST_RECENT_HEATS)
-    )
-    for limit in (record.completed_at, before):
-        if limit is not None:
-            query = query.where(rows.completed_at < limit)
-    return [orjson.Fragment(text) for text in run(session, query).scalars()][::-1]
+    of = {
+        "plant_id": record.plant_id,
+        "station": record.station,
+        "heat_id": record.row(),
+        "until": record.completed_at or NEVER,
+    }
+    return [orjson.Fragment(text) for text in run(session, _RECENT, of).scalars()][::-1]
 
 
 def _complete(
@@ -163,6 +175,4 @@ def _recent_heat(
 
 def _keep(session: Session, record: HeatRecord, at: datetime, recent: dict[str, Any] | None) -> None:
     key = {"heat_id": record.row(), "plant_id": record.plant_id, "station": record.station}
-    new = inserting(session, Completion).values(**key, completed_at=at, recent_heat=recent)
-    again = {"recent_heat": new.excluded.recent_heat}
-    run(session, new.on_conflict_do_update(index_elements=["heat_id"], set_=again))
+    run(session, _KEEP, key | {"completed_at": at, "recent_heat": recent})

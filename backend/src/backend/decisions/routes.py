@@ -7,30 +7,29 @@ from fastapi import APIRouter, Response
 from backend.access.gate import WhoDep, needs
 from backend.access.people import Person
 from backend.access.rules import DECIDE
-from backend.database import writing
+from backend.database import write
 from backend.decisions import service
 from backend.decisions.schemas import DecisionPut, DecisionRead
-from backend.dependencies import TREATMENT_PATH, EngineDep, TreatmentDep
+from backend.dependencies import TREATMENT_PATH, EngineDep, TreatmentDep, as_kept
 from backend.heats import service as heats
 
 router = APIRouter(tags=["decisions"], dependencies=[needs(DECIDE)])
 
 
 @router.put(
-    TREATMENT_PATH + "/decision", status_code=HTTPStatus.CREATED, responses={200: {"model": DecisionRead}}
+    TREATMENT_PATH + "/decision",
+    response_model=DecisionRead,
+    status_code=HTTPStatus.CREATED,
+    responses={200: {"model": DecisionRead}},
 )
-def decide(
-    put: DecisionPut, treatment: TreatmentDep, engine: EngineDep, who: WhoDep, response: Response
-) -> DecisionRead:
+def decide(put: DecisionPut, treatment: TreatmentDep, engine: EngineDep, who: WhoDep) -> Response:
     """Y'.
 
     The same decision again is 200; a reason is needed where it differs from the recommendation it
     names.
     """
-    with writing(engine) as session:
-        decision, new = service.decide(
-            session, heats.find(session, treatment), put, who.name if isinstance(who, Person) else None
-        )
-    if not new:
-        response.status_code = HTTPStatus.OK
-    return DecisionRead.model_validate(decision.record())
+    person = who.name if isinstance(who, Person) else None
+    decision, new = write(
+        engine, lambda session: service.decide(session, heats.find(session, treatment), put, person)
+    )
+    return as_kept(decision.record(), HTTPStatus.CREATED if new else HTTPStatus.OK)

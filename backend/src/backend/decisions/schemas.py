@@ -30,7 +30,12 @@ class DecisionPut(Shape):
     seen: Seen | None = None
     recommendation_id: Uuid | None = None
     additions: list[Addition]
-    reason_code: ReasonCode | None = None
+    reason_code: ReasonCode | None = Field(
+        default=None, description="of all that differs and is not named in `reasons`"
+    )
+    reasons: dict[Code, ReasonCode] | None = Field(
+        default=None, description="additive to why its kilograms differ; also of one that is not added at all"
+    )
     note: Annotated[Text, Field(max_length=500)] | None = None
 
 
@@ -45,4 +50,5 @@ class DecisionRead(Shape):
     shown_at: Instant | None
     additions: list[Addition]
     reason_code: ReasonCode | None
+    reasons: dict[Code, ReasonCode] | None = None
     note: str | None

@@ -1,7 +1,9 @@
 """Y' as decided: once per decision_id, with a reason where it differs from what was shown."""
 
+from collections.abc import Sequence
 from typing import get_args
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, func, select
 
 from backend.clock import now
@@ -16,7 +18,10 @@ from backend.outbox import service as outbox
 from backend.recommendations import service as recommendations
 from backend.recommendations.limits import differences
 from backend.recommendations.tables import Recommendation
-from backend.shapes import Addition, Additive, ReasonCode, told
+from backend.shapes import Addition, ReasonCode, told
+
+_KNOWN = select(Decision).where(col(Decision.decision_id) == bindparam("decision_id"))
+_REVISION = select(func.max(col(Decision.revision))).where(col(Decision.heat_id) == bindparam("heat_id"))
 
 
 def decide(
@@ -27,7 +32,7 @@ def decide(
     `person` is who is logged in; a machine says for whom it tells.
     """
     by = _by(put, person)
-    known = session.exec(select(Decision).where(Decision.decision_id == put.decision_id)).one_or_none()
+    known = session.exec(_KNOWN, params={"decision_id": put.decision_id}).one_or_none()
     if known is not None:
         return _same(record, known, put, by), False
     if record.state == CANCELLED:
@@ -40,7 +45,7 @@ def decide(
     shown = None
     if put.recommendation_id is not None:
         shown = recommendations.find(session, record, put.recommendation_id)
-    _check(session, record, put, shown)
+    differing = _check(session, record, put, shown)
     decision = Decision(
         decision_id=put.decision_id,
         heat_id=record.row(),
@@ -50,7 +55,8 @@ def decide(
         recommendation_id=put.recommendation_id,
         shown_at=None if shown is None else shown.shown_at,
         additions=[told(addition) for addition in put.additions],
-        reason_code=put.reason_code,
+        reason_code=_reason_code(put, differing),
+        reasons=dict(put.reasons) if put.reasons else None,
         note=put.note,
     )
     session.add(decision)
@@ -66,12 +72,15 @@ def decide(
     return decision, True
 
 
-def _check(session: Session, record: HeatRecord, put: DecisionPut, shown: Recommendation | None) -> None:
-    """What is decided must be known additives within their maximum, and need a reason where it differs."""
+def _check(session: Session, record: HeatRecord, put: DecisionPut, shown: Recommendation | None) -> list[str]:
+    """What is decided must be known additives within their maximum, and needs a reason where it differs.
+
+    What differs from what was shown, the most first.
+    """
     names = kept.names(session, record.plant_id)
     in_force = shown or completions.recommendation_in_force(session, record)
     documents, _ = completions.could_be_added(session, record, in_force)
-    offers = [validate(Additive, document) for document in documents]
+    offers = kept.as_shapes(documents)
     most_kg = {offer.additive: offer.max_kg for offer in offers}
     wrong = []
     for position, addition in enumerate(put.additions):
@@ -85,17 +94,33 @@ def _check(session: Session, record: HeatRecord, put: DecisionPut, shown: Recomm
         elif limit is not None and addition.added_kg > limit:
             what = f"{addition.added_kg:g} kg of {addition.additive} in one treatment"
             wrong.append(Detail(where=f"{where}.added_kg", what=what, allowed=f"at most {limit:g} kg"))
+    for name in put.reasons or ():
+        if name not in names and name not in most_kg:
+            what = f"{name} is not an additive of this plant"
+            wrong.append(
+                Detail(where=f"$.reasons.{name}", what=what, allowed=", ".join(names) or "none is known")
+            )
     if wrong:
         raise InvalidError(wrong)
-    if shown is not None and put.reason_code is None:
-        recommended = [validate(Addition, addition) for addition in shown.additions]
-        differing = differences(put.additions, recommended, offers)
-        if differing:
-            raise RefusedError(
-                where="$.reason_code",
-                what=f"a reason is needed: {', '.join(differing)} differs from what was recommended",
-                allowed=", ".join(get_args(ReasonCode)),
-            )
+    if shown is None:
+        return []
+    recommended = [validate(Addition, addition) for addition in shown.additions]
+    differing = differences(put.additions, recommended, offers)
+    unexplained = [name for name in differing if name not in (put.reasons or {})]
+    if unexplained and put.reason_code is None:
+        raise RefusedError(
+            where="$.reason_code",
+            what=f"a reason is needed: {', '.join(unexplained)} differs from what was recommended",
+            allowed=", ".join(get_args(ReasonCode)),
+        )
+    return differing
+
+
+def _reason_code(put: DecisionPut, differing: Sequence[str]) -> ReasonCode | None:
+    """The one given for all; else that of what differs most."""
+    if put.reason_code is not None or not put.reasons:
+        return put.reason_code
+    return next((put.reasons[name] for name in differing if name in put.reasons), None)
 
 
 def _by(put: DecisionPut, person: str | None) -> str:
@@ -144,15 +169,15 @@ def _check_seen(session: Session, record: HeatRecord, seen: Seen) -> None:
 
 
 def _next_revision(session: Session, record: HeatRecord) -> int:
-    query = select(func.max(col(Decision.revision))).where(Decision.heat_id == record.row())
-    return (session.exec(query).one() or 0) + 1
+    return (session.exec(_REVISION, params={"heat_id": record.row()}).one() or 0) + 1
 
 
 def _same(record: HeatRecord, known: Decision, put: DecisionPut, by: str) -> Decision:
     additions = [told(addition) for addition in put.additions]
-    given = (by, put.recommendation_id, additions, put.reason_code, put.note)
-    before = (known.decided_by, known.recommendation_id, known.additions, known.reason_code, known.note)
-    if known.heat_id != record.row() or given != before:
+    given = (by, put.recommendation_id, additions, put.reasons or None, put.note)
+    before = (known.decided_by, known.recommendation_id, known.additions, known.reasons, known.note)
+    same_reason = put.reason_code == known.reason_code or (put.reason_code is None and put.reasons)
+    if known.heat_id != record.row() or given != before or not same_reason:
         raise StateError(
             where="$.decision_id",
             what=f"{put.decision_id} was used for another decision",

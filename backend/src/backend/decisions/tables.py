@@ -24,6 +24,7 @@ class Decision(SQLModel, table=True):
     shown_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     additions: list[dict[str, Any]] = Field(sa_column=Column(JSON(none_as_null=True), nullable=False))
     reason_code: str | None = None
+    reasons: dict[str, str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     note: str | None = None
 
     def record(self) -> dict[str, Any]:
@@ -37,5 +38,6 @@ class Decision(SQLModel, table=True):
             "shown_at": None if self.shown_at is None else instant_text(self.shown_at),
             "additions": self.additions,
             "reason_code": self.reason_code,
+            "reasons": self.reasons,
             "note": self.note,
         }

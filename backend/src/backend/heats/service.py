@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from backend.clock import instant_text, now
@@ -15,6 +16,17 @@ from backend.master_data import kept
 from backend.shapes import Heat, Treatment, told
 from backend.tasks import service as tasks
 from backend.tasks.tables import PREDICTION, RECOMMENDATION
+
+_OF_TREATMENT = (
+    select(HeatRecord)
+    .where(
+        *(
+            col(getattr(HeatRecord, name)) == bindparam(name)
+            for name in ("heat_uid", "plant_id", "station", "treatment_no")
+        )
+    )
+    .with_for_update()
+)
 
 
 def register(session: Session, heat: Heat) -> tuple[HeatRecord, bool]:
@@ -99,14 +111,7 @@ def find(session: Session, treatment: Treatment) -> HeatRecord:
 
 def look_up(session: Session, treatment: Treatment) -> HeatRecord | None:
     """The treatment's row, locked for this transaction where the database locks rows."""
-    query = (
-        select(HeatRecord)
-        .where(HeatRecord.heat_uid == treatment.heat_uid)
-        .where(HeatRecord.plant_id == treatment.plant_id)
-        .where(HeatRecord.station == treatment.station)
-        .where(HeatRecord.treatment_no == treatment.treatment_no)
-    )
-    return session.exec(query.with_for_update()).one_or_none()
+    return session.exec(_OF_TREATMENT, params=treatment.model_dump()).one_or_none()
 
 
 def newest(session: Session, *, state: str | None, limit: int, before: int | None) -> Sequence[HeatRecord]:

@@ -6,6 +6,7 @@ A fact of a heat that is not known yet is parked, and applied when the heat come
 import logging
 from typing import Any, NamedTuple
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from backend.additions import service as additions
@@ -37,6 +38,21 @@ from backend.tasks.tables import PREDICTION
 
 log = logging.getLogger(__name__)
 
+_HEARD = inserting(
+    ReceivedEvent, lambda new: new.on_conflict_do_nothing().returning(table_of(ReceivedEvent).c.event_id)
+)
+_PARKED = (
+    select(ParkedEvent)
+    .where(
+        *(
+            col(getattr(ParkedEvent, name)) == bindparam(name)
+            for name in ("heat_uid", "plant_id", "station", "treatment_no")
+        )
+    )
+    .where(col(ParkedEvent.refused).is_(None))
+    .order_by(col(ParkedEvent.id))
+)
+
 
 class Heard(NamedTuple):
     """A message of the bus, read."""
@@ -63,11 +79,8 @@ def read(plant_id: str, subject: str, document: object) -> Heard:
 
 def store(session: Session, heard: Heard) -> None:
     """Store what was heard, unless it is known by its id; what comes before its heat is parked."""
-    new = inserting(session, ReceivedEvent).values(
-        event_id=heard.event_id, type=heard.type, received_at=now()
-    )
-    known = table_of(ReceivedEvent).c.event_id
-    if run(session, new.on_conflict_do_nothing().returning(known)).scalar() is None:
+    new = {"event_id": heard.event_id, "type": heard.type, "received_at": now()}
+    if run(session, _HEARD, new).scalar() is None:
         return
     fact = heard.fact
     try:
@@ -122,14 +135,7 @@ def apply(session: Session, fact: OfTreatment | OfAdditive) -> bool:
 
 
 def _apply_parked(session: Session, treatment: Treatment) -> None:
-    query = (
-        select(ParkedEvent)
-        .where(ParkedEvent.heat_uid == treatment.heat_uid, ParkedEvent.plant_id == treatment.plant_id)
-        .where(ParkedEvent.station == treatment.station, ParkedEvent.treatment_no == treatment.treatment_no)
-        .where(col(ParkedEvent.refused).is_(None))
-        .order_by(col(ParkedEvent.id))
-    )
-    for parked in session.exec(query).all():
+    for parked in session.exec(_PARKED, params=treatment.model_dump()).all():
         data: dict[str, Any] = parked.data
         try:
             apply(session, validate(PLANT_EVENTS[parked.type], data))

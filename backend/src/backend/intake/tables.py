@@ -13,6 +13,7 @@ class ReceivedEvent(SQLModel, table=True):
     """An event that was stored; the same id again is not looked at."""
 
     __tablename__ = "received_events"
+    __table_args__ = (Index("ix_received_events_at", "received_at"),)
 
     event_id: str = Field(primary_key=True)
     type: str

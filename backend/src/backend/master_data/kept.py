@@ -6,19 +6,39 @@ the version that each change replaces. Stock changes often and is read anew.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Pool, select
+import orjson
+from sqlalchemy import Pool, bindparam, select
 from sqlmodel import Session
 
 from backend.clock import instant_text, new_id, now
 from backend.database import inserting, run, table_of
-from backend.errors import UnknownError
+from backend.errors import UnknownError, validate
 from backend.master_data.tables import AdditiveRecord, Grade, HandbookRule, Lot, MasterDataVersion, Price
+from backend.shapes import Additive
 
 ADDITIVES, GRADES, LOTS = table_of(AdditiveRecord), table_of(Grade), table_of(Lot)
 PRICES, RULES, VERSIONS = table_of(Price), table_of(HandbookRule), table_of(MasterDataVersion)
+
+_VERSION = select(VERSIONS.c.version).where(VERSIONS.c.plant_id == bindparam("plant_id"))
+_CHANGED = inserting(
+    MasterDataVersion,
+    lambda new: new.on_conflict_do_update(
+        index_elements=["plant_id"],
+        set_={"version": new.excluded.version, "changed_at": new.excluded.changed_at},
+    ),
+)
+_STOCK = select(ADDITIVES.c.additive, ADDITIVES.c.stock_kg, ADDITIVES.c.available_at).where(
+    ADDITIVES.c.plant_id == bindparam("plant_id")
+)
+_ASSAY = select(LOTS.c.assay).where(
+    LOTS.c.plant_id == bindparam("plant_id"),
+    LOTS.c.additive == bindparam("additive"),
+    LOTS.c.lot == bindparam("lot"),
+)
 
 ValueT = TypeVar("ValueT")
 Dated = Sequence[tuple[datetime, ValueT]]
@@ -40,7 +60,7 @@ _read: WeakKeyDictionary[Pool, dict[str, Kept]] = WeakKeyDictionary()
 
 def of(session: Session, plant_id: str) -> Kept:
     """What is kept now, as this transaction sees it."""
-    version = run(session, select(VERSIONS.c.version).where(VERSIONS.c.plant_id == plant_id)).scalar()
+    version = run(session, _VERSION, {"plant_id": plant_id}).scalar()
     by_plant = _read.setdefault(session.connection().engine.pool, {})
     known = by_plant.get(plant_id)
     if known is None or version is None or known.version != version:
@@ -51,9 +71,7 @@ def of(session: Session, plant_id: str) -> Kept:
 def changed(session: Session, plant_id: str) -> None:
     """Say that what is kept is another; a version is never used twice, also where this is rolled back."""
     session.flush()
-    new = {"version": new_id(), "changed_at": now()}
-    statement = inserting(session, MasterDataVersion).values(plant_id=plant_id, **new)
-    run(session, statement.on_conflict_do_update(index_elements=["plant_id"], set_=new))
+    run(session, _CHANGED, {"plant_id": plant_id, "version": new_id(), "changed_at": now()})
 
 
 def grade_windows(session: Session, plant_id: str, grade: str, at: datetime) -> dict[str, Any] | None:
@@ -81,6 +99,16 @@ def offers(session: Session, plant_id: str, grade: str, at: datetime) -> list[di
     ]
 
 
+def as_shapes(offers: Sequence[Mapping[str, Any]]) -> list[Additive]:
+    """Offers of ours, as documents, in their shape; they are mostly those of the heat before."""
+    return [_as_shape(orjson.dumps(offer)) for offer in offers]
+
+
+@lru_cache(1024)
+def _as_shape(offer: bytes) -> Additive:
+    return validate(Additive, orjson.loads(offer))
+
+
 def additives(session: Session, plant_id: str, at: datetime) -> list[dict[str, Any]]:
     """Every additive as it was then, in stock or not, in the technologist's order."""
     return _documents(session, plant_id, of(session, plant_id), at)
@@ -98,10 +126,8 @@ def names(session: Session, plant_id: str) -> list[str]:
 
 def certificate(session: Session, plant_id: str, name: str, lot: str) -> dict[str, float] | None:
     """The assay of a lot, in wt %; None where the lot is not known."""
-    query = select(LOTS.c.assay).where(
-        LOTS.c.plant_id == plant_id, LOTS.c.additive == name, LOTS.c.lot == lot
-    )
-    found: dict[str, float] | None = run(session, query).scalar()
+    lot_of = {"plant_id": plant_id, "additive": name, "lot": lot}
+    found: dict[str, float] | None = run(session, _ASSAY, lot_of).scalar()
     return found
 
 
@@ -156,8 +182,7 @@ def _load(session: Session, plant_id: str, version: str | None) -> Kept:
 
 
 def _documents(session: Session, plant_id: str, kept: Kept, at: datetime) -> list[dict[str, Any]]:
-    query = select(ADDITIVES.c.additive, ADDITIVES.c.stock_kg, ADDITIVES.c.available_at)
-    told = {name: rest for name, *rest in run(session, query.where(ADDITIVES.c.plant_id == plant_id))}
+    told = {name: rest for name, *rest in run(session, _STOCK, {"plant_id": plant_id})}
     return [
         {
             "additive": name,

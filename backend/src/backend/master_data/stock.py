@@ -18,6 +18,8 @@ from backend.master_data.tables import AdditiveRecord, StockMovement
 RECEIVED, COUNTED, WEIGHED = "received", "counted", "weighed"
 MOVEMENTS, ADDITIVES = table_of(StockMovement), table_of(AdditiveRecord)
 
+_NOTE = insert(MOVEMENTS)
+
 
 class Stock(NamedTuple):
     """Kilograms of one additive: as the plant told, weighed since it was counted, and what that leaves."""
@@ -37,7 +39,7 @@ def note(session: Session, plant_id: str, kind: str, movements: Sequence[Mapping
     """
     rest = {"plant_id": plant_id, "kind": kind, "available_at": now()}
     if movements:
-        run(session, insert(MOVEMENTS), [{"heat_id": None, **movement, **rest} for movement in movements])
+        run(session, _NOTE, [{"heat_id": None, **movement, **rest} for movement in movements])
 
 
 def of(session: Session, plant_id: str) -> list[Stock]:

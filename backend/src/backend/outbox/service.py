@@ -1,10 +1,10 @@
 """Put an event into the outbox, see what waits, take out what the bus has acknowledged."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 from sqlmodel import Session
 
 from backend.clock import now
@@ -14,6 +14,14 @@ from backend.outbox.tables import OutboxEvent
 from backend.shapes import Treatment
 
 OUTBOX = table_of(OutboxEvent)
+
+_PUT = insert(OUTBOX)
+_WAITING = (
+    select(OUTBOX.c.id, OUTBOX.c.event_id, OUTBOX.c.type, OUTBOX.c.body)
+    .order_by(OUTBOX.c.id)
+    .limit(bindparam("most"))
+)
+_REMOVE = delete(OUTBOX).where(OUTBOX.c.id == bindparam("acknowledged"))
 
 
 class Waiting(NamedTuple):
@@ -28,19 +36,18 @@ def put(session: Session, event_type: str, treatment: Treatment, data: dict[str,
     event = product_event(event_type, treatment, data)
     body = orjson.dumps(event).decode()
     new = {"event_id": event["id"], "type": event_type, "body": body, "created_at": now()}
-    run(session, insert(OUTBOX), [new])
+    run(session, _PUT, new)
     return str(event["id"])
 
 
 def waiting(session: Session, limit: int) -> Sequence[Waiting]:
     """The oldest events that are not acknowledged, in the order in which they were written."""
-    columns = (OUTBOX.c.id, OUTBOX.c.event_id, OUTBOX.c.type, OUTBOX.c.body)
-    return [Waiting(*row) for row in run(session, select(*columns).order_by(OUTBOX.c.id).limit(limit))]
+    return [Waiting(*row) for row in run(session, _WAITING, {"most": limit})]
 
 
-def remove(session: Session, ids: Sequence[int]) -> None:
+def remove(session: Session, ids: Collection[int]) -> None:
     """Forget what the bus has: the facts themselves stay in their own tables."""
-    run(session, delete(OUTBOX).where(OUTBOX.c.id.in_(ids)))
+    run(session, _REMOVE, [{"acknowledged": id_} for id_ in ids])
 
 
 def count_waiting(session: Session) -> int:

@@ -28,6 +28,7 @@ FIXED: Mapping[str, Any] = {
     "decided_by": pl.String,
     "decided_at": pl.String,
     "reason_code": pl.String,
+    "reasons": pl.String,
     "in_window": pl.Boolean,
 }
 INSTANTS = ("registered_at", "completed_at", "decided_at")

@@ -244,6 +244,7 @@ def _row(line: Line) -> dict[str, Any]:
         "decided_by": None if decision is None else decision.decided_by,
         "decided_at": None if decision is None else instant_text(decision.decided_at),
         "reason_code": None if decision is None else decision.reason_code,
+        "reasons": None if decision is None else _reasons(decision.reasons),
         "in_window": None if not line.chemistry or line.unmeasured else not line.outside,
     }
     for when, chemistry in (("first", record.heat["chemistry"]), ("final", line.chemistry or {})):
@@ -256,6 +257,10 @@ def _row(line: Line) -> dict[str, Any]:
 
 def _kilograms(additions: Sequence[dict[str, Any]]) -> str:
     return "; ".join(f"{addition['additive']} {addition['added_kg']:g} kg" for addition in additions)
+
+
+def _reasons(reasons: dict[str, str] | None) -> str | None:
+    return "; ".join(f"{additive} {code}" for additive, code in reasons.items()) if reasons else None
 
 
 def _file(content: bytes, ending: str, media_type: str) -> Response:

@@ -40,6 +40,8 @@ SPOKEN = (
     "confirm.costs",
     "confirm.same",
 )
+# A field for each additive, in which its own reason stands.
+REASON_OF = "reason_of."
 VERDICTS = ("inside", "tight", "low", "high")
 UNDECIDED = ("registered", "recommended")
 
@@ -130,6 +132,8 @@ def _page(
         "saving": lambda cost, t: _saving(view, cost, t),
         "data": _data(known, view, language_for(request.headers.get("accept-language", ""))),
         "REASONS": REASONS,
+        "REASON_OF": REASON_OF,
+        "one_by_one": any(name.startswith(REASON_OF) and value for name, value in (form or {}).items()),
     }
     return page(request, "heat.html", context, status)
 
@@ -259,5 +263,10 @@ def _decision(form: FormData) -> dict[str, Any]:
         "recommendation_id": form.get("recommendation_id") or None,
         "additions": additions,
         "reason_code": form.get("reason_code") or None,
+        "reasons": {
+            str(additive): reason
+            for additive in form.getlist("additive")
+            if (reason := form.get(f"{REASON_OF}{additive}"))
+        },
         "note": form.get("note") or None,
     }

@@ -10,7 +10,7 @@ from sqlmodel import Session
 from backend.additions.service import in_force, kilograms, offers_of
 from backend.clock import now
 from backend.completions import service as completions
-from backend.database import inserting, reading, run, writing
+from backend.database import inserting, reading, run, write
 from backend.errors import BackendError, validate
 from backend.heats.tables import HeatRecord
 from backend.model_answers import Prediction as ModelPrediction
@@ -20,6 +20,14 @@ from backend.tasks import service as tasks
 from backend.tasks.tables import PREDICTION
 
 log = logging.getLogger(__name__)
+
+_KEEP = inserting(
+    Prediction,
+    lambda new: new.on_conflict_do_update(
+        index_elements=["heat_id"],
+        set_={name: new.excluded[name] for name in ("weighed_no", "asked_at", "body")},
+    ),
+)
 
 
 class Asked(NamedTuple):
@@ -39,8 +47,7 @@ def predict_weighed(engine: Engine, model: ModelClient, heat_id: int) -> None:
     if asked is None:
         return
     body = _answer(asked, model)
-    with writing(engine) as session:
-        _store(session, asked, body)
+    write(engine, lambda session: _store(session, asked, body))
 
 
 def _gather(session: Session, heat_id: int) -> Asked | None:
@@ -87,7 +94,6 @@ def _store(session: Session, asked: Asked, body: dict[str, Any] | None) -> None:
     if tasks.version(session, asked.heat_id, PREDICTION) != asked.version:
         return
     tasks.drop(session, asked.heat_id, PREDICTION)
-    values = {"weighed_no": asked.weighed_no, "asked_at": now(), "body": body}
-    new = inserting(session, Prediction).values(heat_id=asked.heat_id, **values)
-    run(session, new.on_conflict_do_update(index_elements=["heat_id"], set_=values))
+    new = {"heat_id": asked.heat_id, "weighed_no": asked.weighed_no, "asked_at": now(), "body": body}
+    run(session, _KEEP, new)
     completions.refresh(session, record, prediction_asked=True)

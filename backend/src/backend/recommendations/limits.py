@@ -45,14 +45,18 @@ def broken_limits(
 def differences(
     decided: Sequence[Addition], recommended: Sequence[Addition], offers: Sequence[Additive]
 ) -> list[str]:
-    """Additives whose kilograms differ by more than their increment and more than 2 %: an override."""
+    """Additives whose kilograms differ by more than their increment and more than 2 %: an override.
+
+    The one that differs by the most kilograms first.
+    """
     increments = {offer.additive: offer.increment_kg for offer in offers}
     kg: dict[str, list[float]] = {}
     for side, additions in enumerate((decided, recommended)):
         for addition in additions:
             kg.setdefault(addition.additive, [0.0, 0.0])[side] += addition.added_kg
-    return [
-        name
+    found = [
+        (abs(by_person - by_product), name)
         for name, (by_person, by_product) in kg.items()
         if abs(by_person - by_product) > max(increments.get(name, 0.0), 0.02 * by_product) + GRAM
     ]
+    return [name for _, name in sorted(found, key=lambda differing: -differing[0])]

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Header, Response
 
 from backend.access.gate import needs
 from backend.access.rules import DECIDE
+from backend.clock import instant_text
 from backend.completions.service import recommendation_in_force
-from backend.database import reading, writing
-from backend.dependencies import TREATMENT_PATH, EngineDep, ModelDep, SettingsDep, TreatmentDep
+from backend.database import reading, write, writing
+from backend.dependencies import TREATMENT_PATH, EngineDep, ModelDep, SettingsDep, TreatmentDep, as_kept
 from backend.errors import StateError
 from backend.heats import service as heats
 from backend.recommendations import service
@@ -53,8 +54,10 @@ def ask_again(
     return read(made)
 
 
-@router.post("/{recommendation_id}/shown")
-def show(treatment: TreatmentDep, recommendation_id: Uuid, engine: EngineDep) -> RecommendationRead:
+@router.post("/{recommendation_id}/shown", response_model=RecommendationRead)
+def show(treatment: TreatmentDep, recommendation_id: Uuid, engine: EngineDep) -> Response:
     """A person saw it: the first time counts, as a recommendation that came too late is no override."""
-    with writing(engine) as session:
-        return read(service.show(session, heats.find(session, treatment), recommendation_id))
+    made = write(
+        engine, lambda session: service.show(session, heats.find(session, treatment), recommendation_id)
+    )
+    return as_kept(made.record() | {"shown_at": made.shown_at and instant_text(made.shown_at)})

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Engine
-from sqlmodel import Session, select
+from sqlalchemy import Engine, bindparam, insert
+from sqlmodel import Session, col, select
 
 from backend.clock import new_id, now
 from backend.completions import service as completions
-from backend.database import reading, writing
+from backend.database import reading, run, table_of, write, writing
 from backend.errors import BackendError, StateError, UnknownError, validate
 from backend.events import RECOMMENDATION_MADE
 from backend.heats.tables import RECOMMENDED, REGISTERED, HeatRecord
@@ -24,8 +24,8 @@ from backend.model_client import ModelClient, ModelUnavailableError
 from backend.outbox import service as outbox
 from backend.recommendations.handbook import by_handbook, cost_of
 from backend.recommendations.limits import broken_limits
-from backend.recommendations.tables import HANDBOOK, LIVE, MODEL, SHADOW, Recommendation
-from backend.shapes import Addition, Additive, HandbookEntry, Heat, told
+from backend.recommendations.tables import HANDBOOK, LIVE, MODEL, SHADOW, Made, Recommendation, as_record
+from backend.shapes import Addition, HandbookEntry, Heat, told
 from backend.tasks import service as tasks
 from backend.tasks.tables import RECOMMENDATION
 from backend.tasks.tables import SHADOW as SHADOW_TASK
@@ -34,6 +34,16 @@ log = logging.getLogger(__name__)
 
 # What the live model and its shadow are told alike, and is kept with their answers.
 SHARED = ("heat", "additives", "handbook_entry")
+
+_KEEP = insert(table_of(Recommendation))
+_LIVE = select(Recommendation).where(
+    col(Recommendation.recommendation_id) == bindparam("id"),
+    col(Recommendation.heat_id) == bindparam("heat_id"),
+    col(Recommendation.role) == LIVE,
+)
+_ASKED_WITH = select(Recommendation).where(
+    col(Recommendation.heat_id) == bindparam("heat_id"), col(Recommendation.asked_key) == bindparam("key")
+)
 
 
 class Asked(NamedTuple):
@@ -71,9 +81,12 @@ def recommend(
         return
     made = answer(asked, model)
     made.asked_key = key
-    with writing(engine) as session:
+
+    def keep(session: Session) -> None:
         if store(session, asked, made) and has_shadow:
             tasks.ask_shadow(session, heat_id, asked.request())
+
+    write(engine, keep)
 
 
 def recommend_in_shadow(engine: Engine, model: ModelClient, heat_id: int) -> None:
@@ -100,7 +113,7 @@ def recommend_in_shadow(engine: Engine, model: ModelClient, heat_id: int) -> Non
         tasks.drop(session, heat_id, SHADOW_TASK)
         if made is not None:
             made.role = SHADOW
-            session.add(made)
+            run(session, _KEEP, vars(made))
             _tell(session, session.get_one(HeatRecord, heat_id), made)
 
 
@@ -124,7 +137,7 @@ def gather(session: Session, heat_id: int) -> Asked | None:
     )
 
 
-def answer(asked: Asked, model: ModelClient) -> Recommendation:
+def answer(asked: Asked, model: ModelClient) -> Made:
     """The model's recommendation, or the handbook's with the reason why the model's is not used."""
     try:
         document = model.recommend(asked.request())
@@ -143,7 +156,7 @@ def answer(asked: Asked, model: ModelClient) -> Recommendation:
     heat = validate(Heat, asked.heat)
     if (read.treatment, read.heat_revision) != (heat.treatment, heat.revision):
         return _from_handbook(asked, "the model service answered for another heat", None)
-    broken = broken_limits(read.additions, _offers(asked), heat.steel_mass_t)
+    broken = broken_limits(read.additions, kept.as_shapes(asked.additives), heat.steel_mass_t)
     if broken:
         return _from_handbook(
             asked, f"the model's recommendation breaks a hard limit: {'; '.join(broken)}", document
@@ -151,13 +164,13 @@ def answer(asked: Asked, model: ModelClient) -> Recommendation:
     return _from_model(asked, document, read)
 
 
-def store(session: Session, asked: Asked, made: Recommendation) -> bool:
+def store(session: Session, asked: Asked, made: Made) -> bool:
     """Put the recommendation in force, unless the heat has changed meanwhile; whether it was kept."""
     record = session.get_one(HeatRecord, asked.heat_id, with_for_update=True)
     if tasks.version(session, asked.heat_id, RECOMMENDATION) != asked.version:
         return False
     tasks.drop(session, asked.heat_id, RECOMMENDATION)
-    session.add(made)
+    run(session, _KEEP, vars(made))
     record.heat = asked.heat
     record.recommendation_id = made.recommendation_id
     if record.state == REGISTERED:  # else it came after the decision, and undoes nothing
@@ -181,10 +194,7 @@ def asked_with(session: Session, record: HeatRecord, key: str | None) -> Recomme
     """The recommendation that was made when somebody asked with this key."""
     if key is None:
         return None
-    query = select(Recommendation).where(
-        Recommendation.heat_id == record.row(), Recommendation.asked_key == key
-    )
-    return session.exec(query).first()
+    return session.exec(_ASKED_WITH, params={"heat_id": record.row(), "key": key}).first()
 
 
 def show(session: Session, record: HeatRecord, recommendation_id: str) -> Recommendation:
@@ -197,12 +207,7 @@ def show(session: Session, record: HeatRecord, recommendation_id: str) -> Recomm
 
 def find(session: Session, record: HeatRecord, recommendation_id: str) -> Recommendation:
     """A live recommendation of this treatment; shadows are never shown."""
-    query = select(Recommendation).where(
-        Recommendation.recommendation_id == recommendation_id,
-        Recommendation.heat_id == record.row(),
-        Recommendation.role == LIVE,
-    )
-    made = session.exec(query).one_or_none()
+    made = session.exec(_LIVE, params={"id": recommendation_id, "heat_id": record.row()}).one_or_none()
     if made is None:
         raise UnknownError(
             where="recommendation_id",
@@ -212,11 +217,7 @@ def find(session: Session, record: HeatRecord, recommendation_id: str) -> Recomm
     return made
 
 
-def _offers(asked: Asked) -> list[Additive]:
-    return [validate(Additive, additive) for additive in asked.additives]
-
-
-def _from_model(asked: Asked, document: dict[str, Any], read: ModelRecommendation) -> Recommendation:
+def _from_model(asked: Asked, document: dict[str, Any], read: ModelRecommendation) -> Made:
     additions = [
         Addition(additive=addition.additive, lot=addition.lot, added_kg=addition.added_kg)
         for addition in read.additions
@@ -230,8 +231,8 @@ def _from_model(asked: Asked, document: dict[str, Any], read: ModelRecommendatio
     return made
 
 
-def _from_handbook(asked: Asked, reason: str, document: dict[str, Any] | None) -> Recommendation:
-    heat, offers = validate(Heat, asked.heat), _offers(asked)
+def _from_handbook(asked: Asked, reason: str, document: dict[str, Any] | None) -> Made:
+    heat, offers = validate(Heat, asked.heat), kept.as_shapes(asked.additives)
     additions: Sequence[Addition] = ()
     if asked.handbook_entry is None:
         reason += f"; the handbook has no rule for station {heat.treatment.station} and grade {heat.grade}"
@@ -249,11 +250,10 @@ def _from_handbook(asked: Asked, reason: str, document: dict[str, Any] | None) -
     return made
 
 
-def _made(asked: Asked, source: str, additions: Sequence[Addition]) -> Recommendation:
-    return Recommendation(
+def _made(asked: Asked, source: str, additions: Sequence[Addition]) -> Made:
+    return Made(
         recommendation_id=new_id(),
         heat_id=asked.heat_id,
-        role=LIVE,
         source=source,
         made_at=now(),
         heat_revision=asked.heat["revision"],
@@ -263,6 +263,6 @@ def _made(asked: Asked, source: str, additions: Sequence[Addition]) -> Recommend
     )
 
 
-def _tell(session: Session, record: HeatRecord, made: Recommendation) -> None:
-    data = {"treatment": record.heat["treatment"], "recommendation": made.record()}
+def _tell(session: Session, record: HeatRecord, made: Made) -> None:
+    data = {"treatment": record.heat["treatment"], "recommendation": as_record(made)}
     outbox.put(session, RECOMMENDATION_MADE, record.treatment(), data)

@@ -1,5 +1,6 @@
 """Y as rows: every recommendation that was made, with what it was made from."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -41,18 +42,45 @@ class Recommendation(SQLModel, table=True):
     asked_key: str | None = None
 
     def record(self) -> dict[str, Any]:
-        """The recommendation in the shape of its contract (recommendation-record.v1)."""
-        return {
-            "recommendation_id": self.recommendation_id,
-            "role": self.role,
-            "source": self.source,
-            "made_at": instant_text(self.made_at),
-            "heat_revision": self.heat_revision,
-            "model_version": self.model_version,
-            "bundle_hash": self.bundle_hash,
-            "image_digest": self.image_digest,
-            "fallback_reason": self.fallback_reason,
-            "additions": self.additions,
-            "cost": self.cost,
-            "answer": self.answer,
-        }
+        return as_record(self)
+
+
+@dataclass
+class Made:
+    """A recommendation that has just been made: the columns of its row."""
+
+    recommendation_id: str
+    heat_id: int
+    source: str
+    made_at: datetime
+    heat_revision: int
+    additions: list[dict[str, Any]]
+    additives: list[dict[str, Any]]
+    handbook_entry: dict[str, Any] | None
+    role: str = LIVE
+    model_version: str | None = None
+    bundle_hash: str | None = None
+    image_digest: str | None = None
+    fallback_reason: str | None = None
+    cost: dict[str, Any] | None = None
+    answer: dict[str, Any] | None = None
+    shown_at: datetime | None = None
+    asked_key: str | None = None
+
+
+def as_record(made: Recommendation | Made) -> dict[str, Any]:
+    """The recommendation in the shape of its contract (recommendation-record.v1)."""
+    return {
+        "recommendation_id": made.recommendation_id,
+        "role": made.role,
+        "source": made.source,
+        "made_at": instant_text(made.made_at),
+        "heat_revision": made.heat_revision,
+        "model_version": made.model_version,
+        "bundle_hash": made.bundle_hash,
+        "image_digest": made.image_digest,
+        "fallback_reason": made.fallback_reason,
+        "additions": made.additions,
+        "cost": made.cost,
+        "answer": made.answer,
+    }

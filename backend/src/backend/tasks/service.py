@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlmodel import Session
 
 from backend.clock import now
@@ -11,6 +11,25 @@ from backend.database import inserting, run, table_of
 from backend.tasks.tables import SHADOW, Task
 
 TASKS = table_of(Task)
+
+_OF = (TASKS.c.heat_id == bindparam("heat_id"), TASKS.c.kind == bindparam("kind"))
+_KEY, _AGAIN = ["heat_id", "kind"], {"version": TASKS.c.version + 1}
+_ASK = inserting(Task, lambda new: new.on_conflict_do_update(index_elements=_KEY, set_=_AGAIN))
+_ASK_SHADOW = inserting(
+    Task,
+    lambda new: new.on_conflict_do_update(
+        index_elements=_KEY, set_=_AGAIN | {"request": new.excluded.request}
+    ),
+)
+_ENSURE = inserting(Task, lambda new: new.on_conflict_do_nothing())
+_DUE = (
+    select(TASKS.c.heat_id, TASKS.c.kind)
+    .order_by(TASKS.c.kind == SHADOW, TASKS.c.since)
+    .limit(bindparam("most"))
+)
+_VERSION = select(TASKS.c.version).where(*_OF)
+_REQUEST = select(TASKS.c.version, TASKS.c.request).where(*_OF)
+_DROP = delete(TASKS).where(*_OF)
 
 
 class Due(NamedTuple):
@@ -20,46 +39,36 @@ class Due(NamedTuple):
 
 def ask(session: Session, heat_id: int, kind: str) -> None:
     """Ask for work on what has just changed: an answer that is under way is of no use any more."""
-    new = inserting(session, Task).values(heat_id=heat_id, kind=kind, version=1, since=now())
-    again = {"version": TASKS.c.version + 1}
-    run(session, new.on_conflict_do_update(index_elements=["heat_id", "kind"], set_=again))
+    run(session, _ASK, {"heat_id": heat_id, "kind": kind, "version": 1, "since": now(), "request": None})
 
 
 def ask_shadow(session: Session, heat_id: int, request: bytes) -> None:
     """Ask the shadow what the live model was asked."""
-    new = inserting(session, Task).values(
-        heat_id=heat_id, kind=SHADOW, version=1, since=now(), request=request.decode()
-    )
-    again = {"version": TASKS.c.version + 1, "request": new.excluded.request}
-    run(session, new.on_conflict_do_update(index_elements=["heat_id", "kind"], set_=again))
+    new = {"heat_id": heat_id, "kind": SHADOW, "version": 1, "since": now(), "request": request.decode()}
+    run(session, _ASK_SHADOW, new)
 
 
 def request_of_shadow(session: Session, heat_id: int) -> tuple[int, bytes] | None:
     """Version and request; None where nothing is asked."""
-    query = select(TASKS.c.version, TASKS.c.request).where(TASKS.c.heat_id == heat_id, TASKS.c.kind == SHADOW)
-    found = run(session, query).one_or_none()
+    found = run(session, _REQUEST, {"heat_id": heat_id, "kind": SHADOW}).one_or_none()
     return None if found is None else (found.version, found.request.encode())
 
 
 def ensure(session: Session, heat_id: int, kind: str) -> None:
     """Ask for work unless it is asked for already."""
-    new = inserting(session, Task).values(heat_id=heat_id, kind=kind, version=1, since=now())
-    run(session, new.on_conflict_do_nothing())
+    run(session, _ENSURE, {"heat_id": heat_id, "kind": kind, "version": 1, "since": now(), "request": None})
 
 
 def due(session: Session, limit: int = 256) -> Sequence[Due]:
     """What is asked for, oldest first, what a shadow is asked last: nobody waits for it."""
-    columns = (TASKS.c.heat_id, TASKS.c.kind)
-    query = select(*columns).order_by(TASKS.c.kind == SHADOW, TASKS.c.since).limit(limit)
-    return [Due(*row) for row in run(session, query)]
+    return [Due(*row) for row in run(session, _DUE, {"most": limit})]
 
 
 def version(session: Session, heat_id: int, kind: str) -> int | None:
     """The version that is asked for; None where nothing is."""
-    query = select(TASKS.c.version).where(TASKS.c.heat_id == heat_id, TASKS.c.kind == kind)
-    found: int | None = run(session, query).scalar()
+    found: int | None = run(session, _VERSION, {"heat_id": heat_id, "kind": kind}).scalar()
     return found
 
 
 def drop(session: Session, heat_id: int, *kinds: str) -> None:
-    run(session, delete(TASKS).where(TASKS.c.heat_id == heat_id, TASKS.c.kind.in_(kinds)))
+    run(session, _DROP, [{"heat_id": heat_id, "kind": kind} for kind in kinds])

@@ -101,9 +101,19 @@ function show() {
   const fieldset = document.getElementById("why-different");
   fieldset.hidden = different.length === 0;
   document.getElementById("different").textContent = different.join(", ");
+  // One reason for all, or each its own; what does not differ has none.
+  const apart = data.recommended ? bins.filter(differs).map((bin) => bin.name) : [];
+  const own = new Set();
+  for (const label of fieldset.querySelectorAll("#one-by-one label")) {
+    const select = label.querySelector("select");
+    label.hidden = !apart.includes(label.dataset.additive);
+    if (label.hidden) select.value = "";
+    if (select.value) own.add(label.dataset.additive);
+  }
+  document.getElementById("one-by-one").hidden = apart.length < 2 && own.size === 0;
   for (const radio of fieldset.querySelectorAll("input[type=radio]")) {
-    radio.required = different.length > 0;
-    if (!different.length) radio.checked = false;
+    radio.required = apart.some((name) => !own.has(name));
+    if (!apart.length) radio.checked = false;
   }
 }
 
@@ -164,6 +174,7 @@ function prepare() {
   const form = document.getElementById("decision");
   if (!form) return;
   bins = [...document.querySelectorAll("tr[data-additive]")].map(prepareBin);
+  document.getElementById("one-by-one").addEventListener("change", show);
   document.getElementById("back").addEventListener("click", () => {
     for (const bin of bins) bin.input.value = kg(bin.recommended);
     touched = false;
