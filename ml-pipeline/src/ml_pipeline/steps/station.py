@@ -24,6 +24,9 @@ from ml_pipeline.steps.prepare import elements_of, feature_columns
 from ml_pipeline.steps.split import newest_heats
 
 MIN_HEATS = 30
+VAGUE_SD = 0.1
+"""Of a recovery that the literature hardly knows."""
+UNASKED_SD = 0.02
 MIN_OF_GRADE = 10
 """Heats of a grade that tell what its first analysis usually is."""
 LEAST_STRAY = 0.02
@@ -107,6 +110,13 @@ def _at_plant(prior: ElementModel, element: str, heats: pl.DataFrame) -> Element
     if len(firsts) >= MIN_HEATS:
         low, high = seen_range(firsts)
         prior = msgspec.structs.replace(prior, first_range=Range(low=low, high=high))
+    brought = (added > 0) & ~np.isnan(first + final)
+    if prior.recovery_sd >= VAGUE_SD and not alloyed and brought.sum() >= MIN_HEATS:
+        # What is taken out of the steel (sulphur) is taken out of what additions bring too. More cannot be
+        # learnt of what comes in unasked: the heats that get it differ in what they had.
+        stays = (added * final)[brought].sum() / (added * (first + added))[brought].sum()
+        left = min(prior.recovery, float(stays))
+        prior = msgspec.structs.replace(prior, recovery=left, recovery_sd=UNASKED_SD)
     return msgspec.structs.replace(prior, added_high_pct=seen_range(added)[1] if alloyed else None)
 
 
