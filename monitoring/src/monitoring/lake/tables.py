@@ -18,8 +18,8 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from monitoring.errors import PositionMovedError, UnreadableLakeError
 
-TableName = Literal["heats", "quarantine"]
-TABLES: tuple[TableName, TableName] = ("heats", "quarantine")
+TableName = Literal["heats", "quarantine", "shadows"]
+TABLES: tuple[TableName, ...] = ("heats", "quarantine", "shadows")
 
 # Old versions must stay readable for as long as somebody may ask what a model was trained on or what a figure
 # was made from.
