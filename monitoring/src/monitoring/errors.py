@@ -54,6 +54,13 @@ class RefusedFormError(MonitoringError):
     title = "Form refused"
 
 
+class NotBetterError(MonitoringError):
+    """A model that was not found better in shadow is not to be promoted from here."""
+
+    status = 409
+    title = "Not found better"
+
+
 class UnreadableLakeError(MonitoringError):
     """The lake is there but cannot be read, or holds a table of another schema."""
 

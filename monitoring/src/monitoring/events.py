@@ -15,6 +15,7 @@ from msgspec import Meta, Struct, field
 from monitoring.errors import RefusedMessageError
 
 EVENT_TYPE = "product.heat.completed.v1"
+RECOMMENDATION_TYPE = "product.recommendation.made.v1"
 
 Code = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^\S(.*\S)?$")]
 Slug = Annotated[str, Meta(max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
@@ -235,7 +236,51 @@ class Event(_Timed):
     data: HeatCompleted
 
 
+class SlopedEstimate(Estimate):
+    slope_pct_per_kg: dict[Code, float] = field(default_factory=dict)
+
+
+class ShadowAnswer(Struct):
+    elements: dict[Element, SlopedEstimate]
+
+
+class ShadowRecommendation(_Timed):
+    recommendation_id: Uuid
+    made_at: datetime
+    additions: list[Addition]
+    cost: Money | None
+    bundle_hash: Sha256
+    answer: ShadowAnswer
+    model_version: str | None = None
+    image_digest: str | None = None
+
+
+class ShadowMade(Struct):
+    treatment: Treatment
+    recommendation: ShadowRecommendation
+
+
+class ShadowEvent(Struct):
+    """A recommendation that nobody was shown."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=128)]
+    data: ShadowMade
+
+
+class _Made(Struct):
+    class Data(Struct):
+        class Recommendation(Struct):
+            role: str
+            source: str = ""
+
+        recommendation: Recommendation
+
+    data: Data
+
+
 _decode = msgspec.json.Decoder(Event).decode
+_decode_role = msgspec.json.Decoder(_Made).decode
+_decode_shadow = msgspec.json.Decoder(ShadowEvent).decode
 _PATH = re.compile(r"(?P<problem>.*?)(?: - at (?P<in_key>`key` in )?`(?P<path>\$.*)`)?", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(\w+)`")
 _FIELD = re.compile(r" in field `(\w+)`")
@@ -251,6 +296,17 @@ def read_event(body: bytes) -> Event:
         raise _refusal(str(error), body) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         allowed = f"a CloudEvent {EVENT_TYPE} as JSON in UTF-8"
+        raise RefusedMessageError(str(error), where="$", allowed=allowed) from error
+
+
+def read_shadow(body: bytes) -> ShadowEvent | None:
+    """Return what a shadow recommended; None for a recommendation that was live. Raises
+    RefusedMessageError."""
+    try:
+        made = _decode_role(body).data.recommendation
+        return _decode_shadow(body) if (made.role, made.source) == ("shadow", "model") else None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        allowed = f"a CloudEvent {RECOMMENDATION_TYPE} as JSON in UTF-8"
         raise RefusedMessageError(str(error), where="$", allowed=allowed) from error
 
 

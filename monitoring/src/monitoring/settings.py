@@ -26,6 +26,10 @@ class Settings(BaseSettings):
     price_per_miss_per_t: float = Field(default=5.0, ge=0)
     webhook_url: str | None = None
     diagnose_every_s: float = Field(default=30.0, gt=0)
+    degraded_window_heats: int = Field(default=20, ge=1)
+    degraded_least_windows: int = Field(default=3, ge=1)
+    degraded_last_windows: int = Field(default=5, ge=1)
+    degraded_cool_down_s: float = Field(default=6 * 3600.0, ge=0)
 
     @property
     def references_folder(self) -> Path:

@@ -12,6 +12,7 @@ from monitoring.collection.bus import PRODUCT, Refused, Stream, ensure_streams, 
 from monitoring.collection.bus import Message as BusMessage
 from monitoring.collection.collector import collect
 from monitoring.errors import RefusedMessageError
+from monitoring.events import RECOMMENDATION_TYPE
 from monitoring.lake.tables import append, arrow_schema, delta_schema, open_table, position
 from tests.collection.plant_bus import bus, collecting, dead_letters, position_is, publish, rows
 from tests.conftest import NatsServer
@@ -280,3 +281,33 @@ def test_streams_of_others_are_left_as_they_are(lake: Path, nats_server: NatsSer
 
     assert asyncio.run(scenario()) == 77
     assert DeltaTable(lake / "heats").metadata().configuration["delta.logRetentionDuration"]
+
+
+def test_what_a_shadow_said_is_stored_once_beside_the_heats(lake: Path, nats_server: NatsServer) -> None:
+    (heat,) = events(1)
+    made = heat["data"]["y"] | {"role": "shadow", "bundle_hash": "cd" * 32}
+    data = {"treatment": heat["data"]["treatment"], "recommendation": made}
+    shadow = heat | {"id": "shadow", "type": RECOMMENDATION_TYPE, "data": data}
+    live = shadow | {"id": "live", "data": {**data, "recommendation": made | {"role": "live"}}}
+
+    async def scenario() -> None:
+        async with bus(nats_server.url) as client:
+            jetstream = client.jetstream()
+            await ensure_streams(jetstream)
+            for message in (live, shadow, shadow, b"{}"):
+                content = message if isinstance(message, bytes) else body(message)
+                await jetstream.publish(RECOMMENDATION_TYPE, content)
+        await publish(nats_server.url, [heat])
+        async with collecting(lake, nats_server.url):
+            await position_is(lake, nats_server.url, 5)
+        async with collecting(lake, nats_server.url):
+            await publish(nats_server.url, [event(completed(2))])
+            await position_is(lake, nats_server.url, 6)
+
+    asyncio.run(scenario())
+
+    said = rows(lake, "shadows")
+    assert said["stream_seq"].to_list() == [2, 3]  # the same event id: read as one
+    assert said["event_id"].unique().to_list() == ["shadow"]
+    assert rows(lake).height == 2
+    assert rows(lake, "quarantine").height == 0

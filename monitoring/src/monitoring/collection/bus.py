@@ -21,7 +21,7 @@ from nats.js.api import (
 from nats.js.errors import BadRequestError, NotFoundError
 
 from monitoring.errors import RefusedMessageError
-from monitoring.events import EVENT_TYPE
+from monitoring.events import EVENT_TYPE, RECOMMENDATION_TYPE
 
 PRODUCT = "PRODUCT"
 DEADLETTER = "DEADLETTER"
@@ -48,6 +48,7 @@ class Stream(NamedTuple):
 class Message(NamedTuple):
     sequence: int
     body: bytes
+    subject: str = EVENT_TYPE
 
 
 class Refused(NamedTuple):
@@ -112,8 +113,8 @@ async def pending(jetstream: JetStreamContext, after: int) -> int:
 
 
 class OrderedReader:
-    """Reads completed heats in the order of the stream, without acknowledging: what is read is kept track of
-    in the lake alone.
+    """Reads completed heats, and recommendations for what shadows said, in the order of the stream, without
+    acknowledging: what is read is kept track of in the lake alone.
 
     A durable consumer that acknowledges would hand new messages out before redelivered ones, and "drop what
     is not after the position" would then lose some. Here a lost connection or a gap only means a new reader
@@ -173,7 +174,7 @@ class OrderedReader:
                 self._interrupted = True
                 break
             self._delivered = place.consumer
-            messages.append(Message(place.stream, one.data))
+            messages.append(Message(place.stream, one.data, one.subject))
         return messages
 
 
@@ -198,7 +199,8 @@ def _in_order(after: int, *, forgotten_after_s: float, headers_only: bool = Fals
     return ConsumerConfig(
         deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
         opt_start_seq=after + 1,
-        filter_subject=EVENT_TYPE,
+        filter_subject=EVENT_TYPE if headers_only else None,
+        filter_subjects=None if headers_only else [EVENT_TYPE, RECOMMENDATION_TYPE],
         ack_policy=AckPolicy.NONE,
         inactive_threshold=forgotten_after_s,
         mem_storage=True,

@@ -4,8 +4,9 @@
         -> dead letters -> quarantine with its position -> heats with theirs -> ...
 
 Whatever happens in between (kill -9, a bus that is gone, another collector), the next try begins at the
-position in the lake. Heats and quarantine are two tables and cannot be committed at once; so quarantine goes
-first and has a position of its own, and a message that is read again is not put there again.
+position in the lake. Heats, quarantine and shadows are tables of their own and cannot be committed at once;
+so the last two go first and have positions of their own, and a message that is read again is not put
+there again.
 """
 
 import asyncio
@@ -29,8 +30,8 @@ from monitoring.collection.bus import (
 )
 from monitoring.collection.duplicates import StoredEvents
 from monitoring.errors import PositionMovedError, RefusedMessageError
-from monitoring.events import read_event
-from monitoring.lake.rows import Row, row_of
+from monitoring.events import RECOMMENDATION_TYPE, read_event, read_shadow
+from monitoring.lake.rows import Row, row_of, shadow_row_of
 from monitoring.lake.tables import TABLES, Lake, append, compact, keep_past, open_table, position, vacuum
 
 BATCH_EVENTS = 1000
@@ -72,6 +73,7 @@ async def _collect_stream(lake: Lake, jetstream: JetStreamContext, stop: asyncio
     await ensure_streams(jetstream)
     stream = await product_stream(jetstream)
     heats, quarantine = open_table(lake, "heats"), open_table(lake, "quarantine")
+    shadows = open_table(lake, "shadows")
     stored = await asyncio.to_thread(StoredEvents, heats)
     done = position(heats, stream.identity)
     begin = _begin(stream, done)
@@ -84,7 +86,12 @@ async def _collect_stream(lake: Lake, jetstream: JetStreamContext, stop: asyncio
             if not messages:
                 continue
             upto = messages[-1].sequence
-            rows, refused = await asyncio.to_thread(sort_messages, messages, stream.identity)
+            completed = [one for one in messages if one.subject != RECOMMENDATION_TYPE]
+            rows, refused = await asyncio.to_thread(sort_messages, completed, stream.identity)
+            seen = position(shadows, stream.identity)
+            if said := [row for row in said_in_shadow(messages, stream.identity) if row["stream_seq"] > seen]:
+                last = said[-1]["stream_seq"]
+                await asyncio.to_thread(append, shadows, said, stream=stream.identity, after=seen, upto=last)
             kept = position(quarantine, stream.identity)
             if refused := [one for one in refused if one.message.sequence > kept]:
                 await keep_aside(jetstream, stream, refused)
@@ -102,8 +109,10 @@ async def _collect_stream(lake: Lake, jetstream: JetStreamContext, stop: asyncio
             log.info("position %d: %d heats, %d known already", done, len(new), len(rows) - len(new))
             if commits % COMMITS_BETWEEN_COMPACTIONS == 0:
                 await asyncio.to_thread(compact, heats.table_uri)
+                await asyncio.to_thread(compact, shadows.table_uri)
             if commits % COMMITS_BETWEEN_VACUUMS == 0:
                 await asyncio.to_thread(vacuum, heats.table_uri)
+                await asyncio.to_thread(vacuum, shadows.table_uri)
     finally:
         await reader.close()
 
@@ -119,6 +128,23 @@ def sort_messages(messages: list[Message], stream: str) -> tuple[list[Row], list
         else:
             rows.append(row_of(event, {"stream": stream, "stream_seq": message.sequence}))
     return rows, refused
+
+
+def said_in_shadow(messages: list[Message], stream: str) -> list[Row]:
+    """Return the rows of what shadows recommended. One that cannot be read is told and passed over: it is a
+    live signal, and no heat is lost with it."""
+    rows = []
+    for message in messages:
+        if message.subject != RECOMMENDATION_TYPE:
+            continue
+        try:
+            event = read_shadow(message.body)
+        except RefusedMessageError as error:
+            log.warning("a recommendation at %s %d cannot be read: %s", stream, message.sequence, error)
+            continue
+        if event is not None:
+            rows.append(shadow_row_of(event, {"stream": stream, "stream_seq": message.sequence}))
+    return rows
 
 
 def quarantined(

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 
 from monitoring import __version__
+from monitoring.alarms.announcements import Announcements
+from monitoring.alarms.degraded import Windows
 from monitoring.alarms.store import AlarmStore
 from monitoring.alarms.watch import Watch
 from monitoring.dashboard import alarms, reports
@@ -32,6 +35,7 @@ def create_app(settings: Settings) -> FastAPI:
     """Build the application; it works before there is a lake or a bus, and says so."""
 
     store = AlarmStore(settings.state_file)
+    announcements = Announcements(settings.state_file)
     watch = Watch(
         settings.lake,
         settings.plant_id,
@@ -40,6 +44,12 @@ def create_app(settings: Settings) -> FastAPI:
         price_per_miss_per_t=settings.price_per_miss_per_t,
         webhook_url=settings.webhook_url,
         every_s=settings.diagnose_every_s,
+        announcements=announcements,
+        nats_url=settings.nats_url,
+        windows=Windows(
+            settings.degraded_window_heats, settings.degraded_least_windows, settings.degraded_last_windows
+        ),
+        cool_down=timedelta(seconds=settings.degraded_cool_down_s),
     )
 
     @asynccontextmanager
@@ -53,7 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="Monitoring", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.settings = settings
     app.state.reader = LakeReader(settings.lake, settings.plant_id)
-    app.state.alarms, app.state.watch = store, watch
+    app.state.alarms, app.state.watch, app.state.announcements = store, watch, announcements
     handle_problems(app)
 
     @app.middleware("http")

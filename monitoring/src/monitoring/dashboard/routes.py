@@ -14,6 +14,7 @@ from monitoring.dashboard.plot import error_plot
 from monitoring.dashboard.reading import LakeReader, Reading
 from monitoring.dashboard.rendering import BOX, templates
 from monitoring.dashboard.state import state_of
+from monitoring.measures.against_shadow import sentence
 from monitoring.measures.summary import Summary
 
 NEWEST_TREATMENTS = 12
@@ -94,6 +95,7 @@ async def page(request: Request, element: Annotated[str | None, Query(max_length
             "plot": plot,
             "history": history,
             "view": view,
+            "against_sentence": sentence(view.against) if view.against else "",
             "alarms": alarms,
             "state": state_of(view, alarms),
             "drift": view.drift[:DRIFT_ROWS],

@@ -1,5 +1,6 @@
 """Diagnoses of every plant of a lake, as JSON."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -27,9 +28,9 @@ def imported_rows(lake: Lake, plant_id: str | None) -> pl.LazyFrame:
     return rows if plant_id is None else rows.filter(pl.col("plant_id") == plant_id)
 
 
-def kept_rows(file: Path, plant_id: str | None) -> pl.LazyFrame:
+def kept_rows(file: Path | str, plant_id: str | None) -> pl.LazyFrame:
     """Return the rows of a lake that somebody kept as Parquet. Raises UnreadableFileError."""
-    if not file.is_file():
+    if not Path(file).is_file():
         raise UnreadableFileError("not there", where=str(file), allowed="a Parquet file of rows of the lake")
     try:
         rows = pl.scan_parquet(file)

@@ -1,5 +1,6 @@
 """From an event to a row of the lake's `heats` table: pure, and the only place that knows both shapes."""
 
+from collections.abc import Mapping
 from typing import Any, TypedDict, TypeVar
 
 from monitoring.events import (
@@ -13,6 +14,8 @@ from monitoring.events import (
     HeatCompleted,
     Recommendation,
     Sample,
+    ShadowEvent,
+    SlopedEstimate,
     WeighedAddition,
 )
 
@@ -52,6 +55,29 @@ def row_of(event: Event, origin: Origin) -> Row:
         **_y(data.y),
         **_y_prime(data),
         "samples": [_sample(sample) for sample in _in_force(data.x_prime.samples)],
+    }
+
+
+def shadow_row_of(event: ShadowEvent, origin: Origin) -> Row:
+    """Return the row of what a shadow recommended: every column of the table `shadows`."""
+    treatment, made = event.data.treatment, event.data.recommendation
+    return {
+        "event_id": event.id,
+        **origin,
+        "plant_id": treatment.plant_id,
+        "heat_uid": treatment.heat_uid,
+        "station": treatment.station,
+        "treatment_no": treatment.treatment_no,
+        "recommendation_id": made.recommendation_id,
+        "made_at": made.made_at,
+        "model_version": made.model_version,
+        "bundle_hash": made.bundle_hash,
+        "image_digest": made.image_digest,
+        "recommended": _additions(made.additions),
+        "recommended_cost": made.cost.amount if made.cost else None,
+        "currency": made.cost.currency if made.cost else None,
+        "predicted": _estimates(made.answer.elements),
+        "slopes": _slopes(made.answer.elements),
     }
 
 
@@ -207,7 +233,7 @@ def _additions(additions: list[Addition]) -> list[Row]:
     ]
 
 
-def _estimates(elements: dict[str, Estimate]) -> list[Row]:
+def _estimates(elements: Mapping[str, Estimate]) -> list[Row]:
     return [
         {
             "element": element,
@@ -219,6 +245,14 @@ def _estimates(elements: dict[str, Estimate]) -> list[Row]:
             "high_pct": estimate.interval_pct.high,
         }
         for element, estimate in elements.items()
+    ]
+
+
+def _slopes(elements: dict[str, SlopedEstimate]) -> list[Row]:
+    return [
+        {"element": element, "additive": additive, "pct_per_kg": slope}
+        for element, estimate in elements.items()
+        for additive, slope in estimate.slope_pct_per_kg.items()
     ]
 
 

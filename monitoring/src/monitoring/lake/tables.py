@@ -18,13 +18,13 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from monitoring.errors import PositionMovedError, UnreadableLakeError
 
-TableName = Literal["heats", "quarantine"]
+TableName = Literal["heats", "quarantine", "shadows"]
 Lake = Path | str
 """A folder, or a place in an S3-compatible store (`s3://bucket/lake`) whose endpoint and keys are read from
 the `AWS_*` variables. A commit there is a put on the condition that the version is not there yet, which it
 must know (`If-None-Match`): so two writers cannot overwrite one another, as in a folder.
 """
-TABLES: tuple[TableName, TableName] = ("heats", "quarantine")
+TABLES: tuple[TableName, ...] = ("heats", "quarantine", "shadows")
 
 # Old versions must stay readable for as long as somebody may ask what a model was trained on or what a figure
 # was made from.

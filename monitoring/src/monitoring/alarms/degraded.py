@@ -1,0 +1,78 @@
+"""When is a model told to be degraded? Where the *model* is diagnosed (never a lot, people or an instrument),
+and at least k of the last n windows of heats show it, the latest one among them."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from monitoring.diagnosis.diagnose import Diagnosed
+from monitoring.diagnosis.findings import Finding
+
+
+class Windows(NamedTuple):
+    """The rule: windows of so many `heats` of a station; `least` of the `last` ones, and the latest."""
+
+    heats: int = 20
+    least: int = 3
+    last: int = 5
+
+
+USUAL = Windows()
+
+
+class Degraded(NamedTuple):
+    """What `monitoring.model.degraded.v1` says."""
+
+    plant_id: str
+    station: str
+    model_version: str
+    bundle_hash: str
+    diagnosis: str
+    elements: list[str]
+    sentence: str
+    evidence: dict[str, Any]
+    detected_at: datetime
+    since: datetime
+    since_heat: str
+    windows: dict[str, Any]
+
+
+def degraded(diagnosed: Diagnosed, model_version: str, bundle_hash: str, rule: Windows) -> list[Degraded]:
+    """What is to be told now, one per finding; nothing where it is over, or has not lasted."""
+    heats = diagnosed.surprises.heats
+    found = []
+    for finding in diagnosed.findings:
+        if finding.diagnosis != "model" or finding.station is None:
+            continue
+        violated = violated_windows(diagnosed.alarms, heats, finding, rule)
+        if len(violated) < rule.least or sum(violated) < rule.least or not violated[-1]:
+            continue
+        begun = heats.row(max(finding.since_row, 0), named=True)
+        found.append(
+            Degraded(
+                finding.plant_id, finding.station, model_version, bundle_hash, finding.diagnosis,
+                finding.elements, finding.sentence[:500],
+                {"cause": finding.cause, "grades": finding.grades, **finding.evidence},
+                finding.detected_at, begun["completed_at"], finding.since_heat,
+                {"heats": rule.heats, "least": rule.least, "last": rule.last, "violated": violated},
+            )
+        )  # fmt: skip
+    return found
+
+
+def violated_windows(
+    alarms: pl.DataFrame, heats: pl.DataFrame, finding: Finding, rule: Windows
+) -> list[bool]:
+    """Whether each of the last windows holds a look, of the finding's grades, that was beyond its limit;
+    oldest first. Windows are counted back from the newest heat of the station."""
+    here = heats.filter(station=finding.station)["row"].sort().to_list()
+    beyond = set(
+        alarms.filter(
+            (pl.col("kind") == "grade")
+            & (pl.col("station") == finding.station)
+            & pl.col("subject").is_in(finding.grades)
+        )["row"].to_list()
+    )
+    windows = [here[max(0, end - rule.heats) : end] for end in range(len(here), 0, -rule.heats)][: rule.last]
+    return [not beyond.isdisjoint(window) for window in reversed(windows) if len(window) == rule.heats]
