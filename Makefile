@@ -4,7 +4,7 @@ COMPONENTS := ml-pipeline backend monitoring model-service infra/plant-simulator
 RUNNER := $(MAKE) --no-print-directory -C infra/local
 
 .DEFAULT_GOAL := help
-.PHONY: help check test verify demo bench report load reproduce model-image lock clean $(COMPONENTS) tests
+.PHONY: help check test verify test-twofold demo bench report load reproduce model-image lock clean $(COMPONENTS) tests
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z][a-zA-Z_-]*:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ test:  ## on a fresh machine: every component's checks and tests, then contract 
 verify:  ## what is slow: pages in a browser, kill -9 under load, a whole demo, a short load run, a model reproduced and its image
 	@$(RUNNER) doctor
 	@ci/each 1 verify infra/local -- 1 browser tests -- 1 chaos tests -- 1 load-run tests -- 1 release tests
+
+test-twofold:  ## the proof that software and models are released apart
+	@$(MAKE) --no-print-directory -C tests twofold
 
 check:  ## format, lint, types and imports of everything
 	@ci/each 2 check $(COMPONENTS) tests
