@@ -58,8 +58,11 @@ class Forge:
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("a", encoding="utf-8") as opened:
                 opened.write("\n")
+        self.commit(f"change {', '.join(paths)}")
+
+    def commit(self, message: str = "a change") -> None:
         self.git("add", "--all", "--force")
-        self.git("commit", "--quiet", "--allow-empty", "--message", f"change {', '.join(paths)}")
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
 
     def jobs(self, **variables: str) -> dict[str, str]:
         """Return when each job of this pipeline runs: `on_success`, or `manual` for those a person starts."""
