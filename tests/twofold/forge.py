@@ -1,4 +1,4 @@
-"""GitLab's lifecycles on this machine: a clone with a main branch, and gitlab-ci-local, which evaluates rules as GitLab does."""
+"""GitLab's lifecycles on this machine: a clone with a main branch, and gitlab-ci-local, which evaluates their rules."""
 
 import csv
 import io

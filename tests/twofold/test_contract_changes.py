@@ -20,7 +20,10 @@ def treatment(schema: Any) -> Any:
 
 
 GROWTH: dict[str, tuple[str, Change]] = {
-    "a property that may be left out": (SHAPES, lambda s: treatment(s)["properties"].update(crew={"type": "string"})),
+    "a property that may be left out": (
+        SHAPES,
+        lambda s: treatment(s)["properties"].update(crew={"type": "string"}),
+    ),
     "a definition": (SHAPES, lambda s: s["$defs"].update(crew={"type": "string"})),
     "another description": (SHAPES, lambda s: s.update(description="the same in other words")),
     "another address": (SERVICE, lambda s: s["paths"].update({"/v1/new": {"get": {"responses": {}}}})),

@@ -29,9 +29,13 @@ def test_a_job_runs_here_as_on_gitlab_and_stops_a_break(forge: Forge) -> None:
 def test_the_workflow_of_github_is_valid_and_safe(tmp_path: Path) -> None:
     workflow = ROOT / ".github" / "workflows" / "ci.yml"
 
-    valid = subprocess.run([BIN / "actionlint", "-no-color", workflow], cwd=ROOT, capture_output=True, text=True)
+    valid = subprocess.run(
+        [BIN / "actionlint", "-no-color", workflow], cwd=ROOT, capture_output=True, text=True
+    )
     safe = subprocess.run(
-        [BIN / "zizmor", "--offline", "--no-progress", "--persona=pedantic", workflow], capture_output=True, text=True
+        [BIN / "zizmor", "--offline", "--no-progress", "--persona=pedantic", workflow],
+        capture_output=True,
+        text=True,
     )
 
     assert (valid.returncode, valid.stdout) == (0, "")

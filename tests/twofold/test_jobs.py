@@ -1,4 +1,4 @@
-"""Which jobs run for which change, all of them and no other: software and models have lifecycles of their own."""
+"""Which jobs run for which change, and no other: software and models have lifecycles of their own."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A change that lets a component lean on another is stopped by the component's own check and by the tests of the whole."""
+"""A change that lets a component lean on another, or on the contracts' folder, is stopped."""
 
 import sys
 
@@ -11,15 +11,25 @@ WALLS = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contra
 
 def walls_of(forge: Forge) -> str:
     """Run the walls' tests on the clone, and return what they say: nothing where all hold."""
-    done = forge.run(sys.executable, *WALLS[1:], "--rootdir=tests", "--override-ini=pythonpath=tests", check=False)
+    done = forge.run(
+        sys.executable, *WALLS[1:], "--rootdir=tests", "--override-ini=pythonpath=tests", check=False
+    )
     return "" if done.returncode == 0 else done.stdout
 
 
 @pytest.mark.parametrize(
     ("file", "line", "wall"),
     [
-        ("backend/src/backend/settings.py", "import monitoring", "test_a_component_imports_no_other[backend]"),
-        ("monitoring/src/monitoring/settings.py", "import ml_pipeline", "test_a_component_imports_no_other[monitoring]"),
+        (
+            "backend/src/backend/settings.py",
+            "import monitoring",
+            "test_a_component_imports_no_other[backend]",
+        ),
+        (
+            "monitoring/src/monitoring/settings.py",
+            "import ml_pipeline",
+            "test_a_component_imports_no_other[monitoring]",
+        ),
         ("model-service/src/model_service/settings.py", "import ml_pipeline", "[model_service]"),
         (
             "backend/src/backend/settings.py",
