@@ -1,4 +1,4 @@
-"""GitLab's lifecycles on this machine: a clone with a main branch, and gitlab-ci-local, which evaluates their rules."""
+"""GitLab's lifecycles on this machine: a clone with a main branch, and gitlab-ci-local for their rules."""
 
 import csv
 import io
