@@ -5,8 +5,8 @@ limits bind and their prices (duals; where several prices fit one optimum, anoth
 words, and what a later version says beyond the row. So a bundle outlives what leaves its answers alone.
 
 A later release of this package may choose other kilograms, and better ones, for the same model. So that the
-bundles of the release before stay in service, one made with other sources is held to what its model means: what is
-predicted for the kilograms of its rows.
+bundles of the release before stay in service, one made with other sources is held to what its model means:
+what is predicted for the kilograms of its rows.
 """
 
 from collections.abc import Iterator, Sequence
