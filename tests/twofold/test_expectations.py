@@ -128,7 +128,14 @@ def test_messages_of_the_release_before_are_still_read(reader: str, tmp_path: Pa
     python = ROOT / reader / ".venv" / "bin" / "python"
 
     said = run(
-        python, "-m", "pytest", "-p", "no:cacheprovider", "-k", "valid_example and not invalid", cwd=clone / reader
+        python,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "valid_example and not invalid",
+        cwd=clone / reader,
     )
 
     assert " passed" in said
