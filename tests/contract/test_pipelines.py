@@ -1,4 +1,4 @@
-"""The pipelines' files are thin, and what they call is there. Which jobs run for what: twofold/test_jobs.py."""
+"""The pipelines' files are thin, and what they call is there. Which jobs run: twofold/test_jobs.py."""
 
 import os
 import re
