@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from ml_pipeline import ledger
+from ml_pipeline.commands import main
 from ml_pipeline.errors import RegistryError
 from ml_pipeline.pipeline import Folders
 
@@ -55,3 +56,21 @@ def test_release_of_the_first_model_is_in_the_ledger(released: Folders) -> None:
     assert found[0]["why"] == "passed the gate against the cold start"
     assert found[0]["evidence"]["figures"]["tapping.error_ratio_minus_1"] < 0
     assert "by tests: the first model" in ledger.table(found)
+
+
+def test_what_was_done_with_a_version_elsewhere_is_recorded_on_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ML_PIPELINE_WHO", "deployer")
+    folders = ("--work", str(tmp_path / "work"), "--artifacts", str(tmp_path))
+    said = ("--why", "less Mn off", "--evidence", "target=compose", "slot=blue")
+    monkeypatch.setattr("sys.argv", ["ml-pipeline", "record", "live", "2", *folders, *said])
+
+    main()
+
+    (entry,) = ledger.entries(tmp_path / "ledger.jsonl")
+    assert (entry["what"], entry["version"], entry["who"], entry["why"]) == (
+        *("live", "2"),
+        *("deployer", "less Mn off"),
+    )
+    assert entry["evidence"] == {"target": "compose", "slot": "blue"}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import make_folders
 
+from ml_pipeline import provenance
 from ml_pipeline import reproduce as module
 from ml_pipeline.errors import ExtractError, ReproduceError
 from ml_pipeline.pipeline import Folders
@@ -126,3 +127,13 @@ def test_code_without_a_repository_or_with_changes_cannot_be_traced() -> None:
     changed = Code("c" * 40, ["a.py", "b.py", "c.py", "d.py"], "d" * 64)
     assert changed.dirty
     assert str(changed.untraceable).startswith("a.py, b.py, c.py and 1 more differ from commit cccc")
+
+
+def test_code_of_an_image_is_of_the_commit_that_its_build_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provenance, "repository", lambda: None)
+
+    monkeypatch.setenv("ML_PIPELINE_CODE_COMMIT", "")
+    assert "no git repository" in str(provenance.code_here().untraceable)
+    monkeypatch.setenv("ML_PIPELINE_CODE_COMMIT", "e" * 40)
+    assert provenance.code_here().commit == "e" * 40
+    assert provenance.code_here().untraceable is None

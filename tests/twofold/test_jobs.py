@@ -35,8 +35,11 @@ CHANGES = {
     # What components share as data is tested by all, and no image holds it.
     "contracts/shapes/shapes.v1.schema.json": EVERYBODY_TESTED
     | {"contracts:diff", "contracts:expectations", "whole"},
-    "ci/component.mk": EVERYBODY_TESTED | {"whole"},
+    "ci/component.mk": EVERYBODY_TESTED | of("infra", *TESTED) | {"whole"},
     "infra/observability/grafana/additives.json": {"whole"},
+    "infra/kubernetes/overlays/prod/kustomization.yaml": of("infra", *TESTED) | {"whole"},
+    # A released model's place in the cluster: nobody's image, nobody's deployment.
+    "infra/kubernetes/model/overlays/prod/kustomization.yaml": of("infra", *TESTED) | {"whole"},
     "docs/architecture.md": {"docs"},
 }
 

@@ -129,6 +129,29 @@ def _verify_image(arguments: argparse.Namespace, settings: Settings) -> None:
     image.verify(name, folder, _tell)
 
 
+def _check_served(arguments: argparse.Namespace, _: Settings) -> None:
+    from ml_pipeline import image
+
+    folder = (arguments.models / arguments.version).resolve()
+    rows = image.check_served(arguments.url.rstrip("/"), folder, arguments.url)
+    _tell(f"{arguments.url} serves version {folder.name} and reproduces its {rows} golden rows")
+
+
+def _record(arguments: argparse.Namespace, settings: Settings) -> None:
+    from ml_pipeline import ledger
+
+    who = settings.who or ledger.somebody()
+    given = _folders(arguments, settings).ledger, arguments.what, arguments.version, who, arguments.why
+    ledger.append(*given, dict(arguments.evidence))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text}: NAME=VALUE is allowed")
+    return name, value
+
+
 def _ledger(arguments: argparse.Namespace, settings: Settings) -> None:
     from ml_pipeline import ledger
 
@@ -231,6 +254,14 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     made = command("verify-image", _verify_image, "start a Model Image and replay its golden rows")
     made.add_argument("version", metavar="MODEL_VERSION")
     made.add_argument("--name", help="of the image; default: that of this version")
+    made = command("check-served", _check_served, "replay golden rows where a version should be served")
+    made.add_argument("version", metavar="MODEL_VERSION")
+    made.add_argument("--url", required=True, help="of the Model Service")
+    made = command("record", _record, "write into the ledger what was done with a released version")
+    made.add_argument("what", metavar="WHAT", help="such as live, shadow, undone")
+    made.add_argument("version", metavar="MODEL_VERSION")
+    made.add_argument("--why", required=True)
+    made.add_argument("--evidence", type=_pair, nargs="*", default=[], metavar="NAME=VALUE")
     command("ledger", _ledger, "who promoted what, when and why; a broken chain is an error")
 
     made = command(

@@ -125,15 +125,26 @@ def verify(name: str, folder: Path, tell: Tell) -> None:
     with _running(name, image["Id"]) as (container, address):
         _wait_ready(container, address)
         ready_s = time.monotonic() - began
-        model = _ask(f"{address}/v1/model")
-        if model["bundle_hash"] != bundle.bundle_hash:
-            raise ImageError(f"{name} serves bundle {model['bundle_hash']}, not {bundle.bundle_hash}")
-        rows = _replay(address, folder)
+        rows = check_served(address, folder, name)
         _wait_healthy(container)
     tell(
         f"image: {name} reproduces {rows} golden rows; ready after {ready_s:.1f} s, "
         f"{image['Size'] / 1e6:.0f} MB, user {config['User']}, read-only root, healthy"
     )
+
+
+def check_served(address: str, folder: Path, name: str) -> int:
+    """Replay the golden rows of a released folder at an address that should serve it; return how many.
+
+    Raises ImageError, which says `name`, with the first thing that is not as it should be.
+    """
+    try:
+        served, released = _ask(f"{address}/v1/model")["bundle_hash"], load_bundle(folder).bundle_hash
+        if served != released:
+            raise ImageError(f"{name} serves bundle {served}, not {released}")
+        return _replay(address, folder)
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{name} does not answer as a Model Service does: {error}") from error
 
 
 def _replay(address: str, folder: Path) -> int:
@@ -143,7 +154,7 @@ def _replay(address: str, folder: Path) -> int:
         del answer["model"]
         first = next(compare(row.response, answer, f"$.rows[{i}].response", golden.tolerance), None)
         if first is not None:
-            raise ImageError(f"the image does not reproduce its golden rows: {first}")
+            raise ImageError(f"it does not reproduce its golden rows: {first}")
     return len(golden.rows)
 
 

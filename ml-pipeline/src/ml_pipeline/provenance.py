@@ -13,6 +13,8 @@ FOLDER = Path(__file__).resolve().parents[2]
 CODE = ("ml-pipeline", "model-service")
 """What of the repository makes a model; a change elsewhere leaves it traceable."""
 LOCK = "requirements.lock"
+COMMIT = "ML_PIPELINE_CODE_COMMIT"
+"""Of an image, which has no repository: the commit that its build took the code from, unchanged."""
 
 
 class Code(NamedTuple):
@@ -44,7 +46,8 @@ def code_here() -> Code:
     lock = FOLDER / LOCK
     sha256 = hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None
     if root is None:
-        return Code(None, None, sha256)
+        commit = os.environ.get(COMMIT)
+        return Code(commit, [], sha256) if commit else Code(None, None, sha256)
     changed = git(root, "status", "--porcelain", "--", *CODE)
     files = None if changed is None else [line[3:] for line in changed.splitlines()]
     return Code(git(root, "rev-parse", "HEAD"), files, sha256)

@@ -119,9 +119,7 @@ def log_run(
     """Log a run: the rows as its dataset, what it was told, what came out, and its bundle as a model."""
     with _reached(uri) as client:
         if client.get_experiment_by_name(EXPERIMENT) is None:
-            store = (artifacts / "mlflow").resolve()
-            store.mkdir(parents=True, exist_ok=True)
-            client.create_experiment(EXPERIMENT, artifact_location=store.as_uri())
+            client.create_experiment(EXPERIMENT, artifact_location=_artifact_location(uri, artifacts))
         mlflow.set_experiment(EXPERIMENT)
         keys = pl.read_parquet(rows, columns=["plant_id", "heat_uid", "station", "treatment_no"])
         with warnings.catch_warnings():  # a folder may be several kinds of source; any of them will do
@@ -146,6 +144,15 @@ def log_run(
                     pip_requirements=["mlflow", "model-service"],
                 )
         return Logged(str(run.info.run_id), str(logged.model_uri))
+
+
+def _artifact_location(uri: str, artifacts: Path) -> str | None:
+    """Where files of a run go: a folder beside the ledger; behind a server wherever that one keeps them."""
+    if uri.startswith(("http://", "https://")):
+        return None
+    store = (artifacts / "mlflow").resolve()
+    store.mkdir(parents=True, exist_ok=True)
+    return store.as_uri()
 
 
 def register(uri: str, logged: Logged, tags: Mapping[str, str], holdout: Mapping[str, str]) -> Registered:

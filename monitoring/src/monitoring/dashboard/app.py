@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 
+from monitoring import __version__
 from monitoring.alarms.store import AlarmStore
 from monitoring.alarms.watch import Watch
 from monitoring.dashboard import alarms, reports
@@ -50,9 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
         await asyncio.to_thread(watch.stop)
         await app.state.bus_position.close()
 
-    app = FastAPI(
-        title="Monitoring", version=version("monitoring"), lifespan=lifespan, docs_url=None, redoc_url=None
-    )
+    app = FastAPI(title="Monitoring", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.settings = settings
     app.state.reader = LakeReader(settings.lake, settings.plant_id)
     app.state.alarms, app.state.watch = store, watch
