@@ -1,10 +1,10 @@
 # Only delegates: to each component's own Makefile, to the runner and to the scripts in ci/.
 # The slowest to set up come first, because two run at a time.
-COMPONENTS := ml-pipeline backend monitoring model-service infra/plant-simulator infra/local
+COMPONENTS := ml-pipeline backend monitoring model-service infra/plant-simulator infra/local infra/checks
 RUNNER := $(MAKE) --no-print-directory -C infra/local
 
 .DEFAULT_GOAL := help
-.PHONY: help check test verify demo bench report load reproduce model-image lock clean $(COMPONENTS) tests
+.PHONY: help check test verify test-twofold demo bench report load reproduce model-image compose-up compose-test compose-down lock clean $(COMPONENTS) tests
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z][a-zA-Z_-]*:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,9 +18,12 @@ test:  ## on a fresh machine: every component's checks and tests, then contract 
 	@$(RUNNER) doctor
 	@ci/each 2 "check test" $(COMPONENTS) -- 1 "check test" tests
 
-verify:  ## what is slow: pages in a browser, kill -9 under load, a lake in a store, a whole demo, a short load run, a model reproduced and its image
+verify:  ## what is slow: browser, kill -9 under load, a lake in a store, a whole demo, a short load run, a model reproduced and its image, the lifecycles, the product in containers
 	@$(RUNNER) doctor
-	@ci/each 1 verify infra/local -- 1 browser tests -- 1 chaos tests -- 1 store tests -- 1 load-run tests -- 1 release tests
+	@ci/each 1 verify infra/local -- 1 browser tests -- 1 chaos tests -- 1 store tests -- 1 load-run tests -- 1 release tests -- 1 twofold tests -- 1 compose tests
+
+test-twofold:  ## the proof that software and models are released apart
+	@$(MAKE) --no-print-directory -C tests twofold
 
 check:  ## format, lint, types and imports of everything
 	@ci/each 2 check $(COMPONENTS) tests
@@ -39,6 +42,15 @@ reproduce:  ## MODEL_VERSION=n: build a registered model again from its record, 
 
 model-image:  ## MODEL_VERSION=n [BASE_IMAGE=...]: build, verify and record the Model Image of a released model
 	@$(MAKE) --no-print-directory -C ml-pipeline model-image MODEL_VERSION="$(MODEL_VERSION)" BASE_IMAGE="$(BASE_IMAGE)"
+
+compose-up:  ## the whole product with Docker Compose, from an empty engine
+	@infra/compose/up
+
+compose-test:  ## system tests against what compose-up brought up; models deployed and rolled back under load
+	@$(MAKE) --no-print-directory -C tests compose
+
+compose-down:  ## stop it; DELETE=1 removes its data too
+	@infra/compose/down
 
 load:  ## Locust against a running demo for 30 s: whole heats, and the model service directly
 	@$(MAKE) --no-print-directory -C tests load

@@ -163,6 +163,40 @@ def test_other_duals_other_words_and_more_to_say_are_no_other_answer(
     assert load_bundle(bundle_folder).parameters.stations
 
 
+def _other_sources(folder: Path) -> None:
+    """The same bundle as another release of this package would have made it."""
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    manifest["model_service"]["source_sha256"] = "0" * 64
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_another_releases_bundle_is_held_to_what_its_model_predicts(bundle_folder: Path) -> None:
+    _rewrite_golden(_more(1.5, "cost", "amount"))(bundle_folder)
+    _rewrite_golden(lambda answer: answer["handbook"]["additions"].clear())(bundle_folder)
+    _other_sources(bundle_folder)
+
+    assert load_bundle(bundle_folder).parameters.stations
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_more(1.05, "elements", "Mn", "predicted_pct"), r"elements\.Mn\.predicted_pct: expected"),
+        (_more(1.5, "additions", 0, "added_kg"), "by a model made with other sources.*predicted_pct"),
+        (lambda answer: answer["elements"].update(Xx=answer["elements"]["Mn"]), r"\.Xx\..*found None"),
+        (lambda answer: answer.update(status="abstained"), "status: expected 'abstained'"),
+    ],
+)
+def test_another_releases_bundle_that_means_something_else_here_is_refused(
+    bundle_folder: Path, change: Callable[[dict[str, Any]], object], said: str
+) -> None:
+    _rewrite_golden(change)(bundle_folder)
+    _other_sources(bundle_folder)
+
+    with pytest.raises(BundleRefused, match=said):
+        load_bundle(bundle_folder)
+
+
 def test_a_folder_that_holds_a_bundle_is_not_overwritten(bundle_folder: Path) -> None:
     with pytest.raises(BundleRefused, match="already holds a bundle"):
         write_bundle(bundle_folder, prior_parameters(), {}, golden_requests())

@@ -3,6 +3,10 @@
 Compared are status, kilograms, predictions, recoveries, costs and what cannot be reached. Not compared: which
 limits bind and their prices (duals; where several prices fit one optimum, another way there finds others),
 words, and what a later version says beyond the row. So a bundle outlives what leaves its answers alone.
+
+A later release of this package may choose other kilograms, and better ones, for the same model. So that the
+bundles of the release before stay in service, one made with other sources is held to what its model means:
+what is predicted for the kilograms of its rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,12 +14,15 @@ from typing import Any
 
 import msgspec
 
-from model_service.contracts import RecommendationRequest
+from model_service.contracts import Addition, PredictionRequest, RecommendationRequest
 from model_service.manifest import Golden, GoldenRow
 from model_service.model import Bundle
+from model_service.prediction import predict
 from model_service.recommendation import recommend
 
 TOLERANCE = 1e-6
+# Of the half width of the 90 % interval: far less than a steelmaker could tell apart.
+SHIFT = 0.05
 _NOT_COMPARED = {"limits", "stopped_by", "reasons", "text"}
 
 
@@ -32,6 +39,29 @@ def differences(bundle: Bundle, golden: Golden) -> Iterator[str]:
         yield from compare(
             row.response, _answer(bundle, row.request), f"$.rows[{i}].response", golden.tolerance
         )
+
+
+def shifts(bundle: Bundle, golden: Golden) -> Iterator[str]:
+    """Yield where `bundle`, made with other sources, predicts something else for the kilograms of a row."""
+    for i, row in enumerate(golden.rows):
+        expected, request, where = row.response, row.request, f"$.rows[{i}].response"
+        found = predict(
+            bundle,
+            PredictionRequest(
+                heat=request.heat,
+                additives=request.additives,
+                additions=msgspec.convert(expected["additions"], list[Addition]),
+                recent_heats=request.recent_heats,
+            ),
+        )
+        abstained = expected["status"] == "abstained"
+        yield from compare("abstained" if abstained else "predicted", found.status, f"{where}.status", 0.0)
+        for element, estimate in expected["elements"].items():
+            here, was = f"{where}.elements.{element}.predicted_pct", estimate["predicted_pct"]
+            half_width = (estimate["interval_pct"]["high"] - estimate["interval_pct"]["low"]) / 2
+            now = found.elements.get(element)
+            if now is None or abs(now.predicted_pct - was) > SHIFT * half_width:
+                yield f"{here}: expected {was!r}, found {now and now.predicted_pct!r}"
 
 
 def _answer(bundle: Bundle, request: RecommendationRequest) -> dict[str, Any]:

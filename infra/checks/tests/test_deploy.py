@@ -1,0 +1,119 @@
+"""`ci/deploy kubernetes` against a kubectl that writes down what it is told; there is no cluster here."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from rendering import ROOT
+
+DIGEST = "sha256:" + "5" * 64
+KUBECTL = """#!/usr/bin/env python3
+import json, os, sys
+with open(os.environ["CALLS"], "a") as calls:
+    calls.write(json.dumps(sys.argv[1:]) + "\\n")
+broken = os.environ.get("BROKEN", "")
+undone = any("undo" in call for call in open(os.environ["CALLS"]))
+sys.exit("does not come up" if broken and broken in sys.argv and not undone else 0)
+"""
+
+
+class Checkout:
+    """What `ci/deploy` needs of a checkout, with an image of the backend and one of a model published."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.calls_file = folder, folder / "calls"
+        shutil.copytree(ROOT / "ci", folder / "ci", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / "infra" / "kubernetes", folder / "infra" / "kubernetes")
+        kubectl = folder / "kubectl"
+        kubectl.write_text(KUBECTL)
+        kubectl.chmod(0o755)
+        published = folder / "build" / "published"
+        published.mkdir(parents=True)
+        for name, repository in (("backend", "backend"), ("model-image", "model")):
+            (published / name).write_text(f"registry.plant.example/steel/{repository}@{DIGEST}\n")
+        released = folder / "build" / "models" / "2"
+        released.mkdir(parents=True)
+        (released / "release.json").write_text(json.dumps({"bundle_hash": "b" * 64}))
+        pipeline = folder / "ml-pipeline" / ".venv" / "bin" / "ml-pipeline"
+        pipeline.parent.mkdir(parents=True)
+        pipeline.write_text(
+            f'#!/bin/sh\necho "[\\"ml-pipeline\\", \\"$1\\", \\"$2\\"]" >>{self.calls_file}\n'
+        )
+        pipeline.chmod(0o755)
+        self.before = self.files()
+
+    def deploy(self, *arguments: str, broken: str = "") -> "subprocess.CompletedProcess[str]":
+        around = {"KUBECTL": str(self.folder / "kubectl"), "CALLS": str(self.calls_file), "BROKEN": broken}
+        command = [str(self.folder / "ci" / "deploy"), "kubernetes", *arguments]
+        return subprocess.run(
+            command, env={**os.environ, **around}, capture_output=True, text=True, check=False
+        )
+
+    def calls(self) -> list[list[str]]:
+        return [json.loads(line) for line in self.calls_file.read_text().splitlines()]
+
+    def files(self) -> dict[str, list[str]]:
+        found = (self.folder / "infra" / "kubernetes").rglob("kustomization.yaml")
+        return {str(file.relative_to(self.folder)): file.read_text().splitlines() for file in found}
+
+    def changed_lines(self) -> dict[str, list[str]]:
+        """File to the lines that are not what they were."""
+        return {
+            name: [new for new, old in zip(lines, self.before[name], strict=True) if new != old]
+            for name, lines in self.files().items()
+            if lines != self.before[name]
+        }
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def test_a_component_is_one_line_of_the_softwares_overlay_applied_and_waited_for(checkout: Checkout) -> None:
+    done = checkout.deploy("backend", "stage")
+
+    assert done.returncode == 0, done.stderr
+    assert checkout.changed_lines() == {
+        "infra/kubernetes/overlays/stage/kustomization.yaml": [
+            f"  - {{name: backend, newName: registry.plant.example/steel/backend, digest: {DIGEST}}}"
+        ]
+    }
+    verbs = [" ".join(call[2:5]) if call[0] == "--namespace" else call[0] for call in checkout.calls()]
+    assert verbs == [
+        *("delete job backend-migrate", "delete job nats-streams", "apply"),
+        *("rollout status deployment/backend", "rollout status deployment/backend-consume"),
+        "rollout status deployment/backend-publish",
+    ]
+
+
+def test_a_component_that_does_not_come_up_is_undone(checkout: Checkout) -> None:
+    done = checkout.deploy("backend", "prod", broken="deployment/backend-consume")
+
+    assert done.returncode == 1
+    assert "is what it was before" in done.stderr
+    assert checkout.changed_lines() == {}
+    assert ["rollout", "undo", "deployment/backend"] in [call[2:5] for call in checkout.calls()]
+
+
+def test_a_model_that_does_not_come_up_is_undone_and_in_the_ledger(checkout: Checkout) -> None:
+    done = checkout.deploy("live", "2", broken="deployment/model-live")
+
+    assert done.returncode == 1
+    assert "what served before serves on" in done.stderr
+    assert checkout.changed_lines() == {}
+    assert ["rollout", "undo", "deployment/model-live"] in [call[2:5] for call in checkout.calls()]
+    assert checkout.calls()[-1] == ["ml-pipeline", "record", "undone"]
+
+
+def test_what_was_not_published_is_not_deployed(checkout: Checkout) -> None:
+    (checkout.folder / "build" / "published" / "backend").unlink()
+
+    done = checkout.deploy("backend", "dev")
+
+    assert done.returncode == 1
+    assert "ci/publish-image backend" in done.stderr
+    assert not checkout.calls_file.exists()

@@ -1,0 +1,70 @@
+"""The simulated plant against a compose project, and what must be in the lake after it."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+import lake
+from compose.conftest import Composed
+from contracts import ROOT
+from running_demo import get, wait_until
+
+LAKE_S = 120
+
+
+@dataclass
+class Play:
+    """Heats under way, in a container of their own."""
+
+    composed: Composed
+    name: str
+    process: "subprocess.Popen[str]"
+
+    def finish(self) -> dict[str, Any]:
+        """Wait for the last heat and return the plant's own report."""
+        output, _ = self.process.communicate(timeout=300)
+        assert self.process.returncode == 0, output[-4000:]
+        file = self.composed.folder / "plant" / f"{self.name}.json"
+        report: dict[str, Any] = json.loads(file.read_text())
+        return report
+
+
+def play(composed: Composed, name: str, heats: int, first: int, per_minute: int = 0) -> Play:
+    """Start `heats` heats from number `first` on, at a pace (0: as fast as it goes)."""
+    which = ("--heats", str(heats), "--first-heat-no", str(first), "--seed", "1", "--leave-every", "0")
+    pace = ("--heats-per-minute", str(per_minute), "--summary", f"/data/plant/{name}.json")
+    command = ["infra/compose/compose", "run", "--rm", "--no-deps", "plant-simulator", "play", *which, *pace]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=composed.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return Play(composed, name, process)
+
+
+def rows_in_lake(composed: Composed, report: dict[str, Any]) -> pl.DataFrame:
+    """Wait until the lake holds all treatments of a report and return their rows."""
+    told = pl.DataFrame([{name: t[name] for name in lake.KEY} for t in report["treatments"]])
+
+    def found() -> pl.DataFrame | None:
+        if not (Path(composed.folder) / "lake" / "heats").exists():
+            return None
+        rows = lake.rows(composed.folder).join(told, on=lake.KEY, how="semi")
+        return rows if rows.select(lake.KEY).unique().height == told.height and is_quiet(composed) else None
+
+    rows: pl.DataFrame = wait_until(found, LAKE_S)
+    return rows
+
+
+def is_quiet(composed: Composed) -> bool:
+    """Whether monitoring has read all that is on the bus."""
+    summary = get(f"{composed.urls['monitoring']}/api/v1/summary") or {}
+    return (summary.get("position") or {}).get("behind") == 0
