@@ -175,6 +175,22 @@ def test_noise_grows_with_the_content(bundle: Bundle) -> None:
     assert loud**2 - quiet**2 == pytest.approx((0.02 * 0.8) ** 2)
 
 
+def test_the_longer_tail_gets_more_of_the_window(bundle: Bundle) -> None:
+    narrow = {"Mn": Window(min=0.78, max=0.84)}
+    manganese = bundle.parameters.stations["tapping"].elements["Mn"]
+    request = with_heat(asked(), windows=narrow)
+    low, middle, high = (
+        recommend(make_bundle(_with_manganese(bundle, replace(manganese, skew=skew)), {}), request)
+        .elements["Mn"]
+        .predicted_pct
+        for skew in (0.3, 0.0, -0.3)
+    )
+
+    assert middle == pytest.approx(0.81, abs=0.004)
+    assert 0.78 < low < middle - 0.003
+    assert middle + 0.003 < high < 0.84
+
+
 def _with_manganese(bundle: Bundle, manganese: ElementModel) -> Parameters:
     stations = bundle.parameters.stations
     tapping = stations["tapping"]

@@ -11,6 +11,7 @@ from ml_pipeline import pipeline
 from ml_pipeline.errors import TooFewHeatsError
 from ml_pipeline.pipeline import Folders
 from ml_pipeline.steps import parallel
+from ml_pipeline.steps.station import plant_priors
 from ml_pipeline.steps.train import train
 from ml_pipeline.work import read_json
 
@@ -55,6 +56,21 @@ def test_hidden_recoveries_are_found(released: Folders) -> None:
     assert report["C"]["net_recovery"] == pytest.approx(0.93, abs=0.04)
     assert report["Mn"]["net_recovery"] == pytest.approx(0.90, abs=0.03)
     assert report["Si"]["net_recovery"] == pytest.approx(0.84, abs=0.05)
+
+
+def test_a_missing_first_analysis_is_taken_for_the_grades_own(released: Folders) -> None:
+    heats = prepared(released).with_row_index("i")
+    missing = (pl.col("i") % 30 == 0).alias("missing")
+    gone = heats.with_columns(pl.when(missing).then(None).otherwise("first.C").alias("first.C")).drop("i")
+
+    assumed = plant_priors("tapping", gone)["C"].assumed_first
+
+    assert assumed is not None
+    assert set(assumed.by_grade) == set(heats["grade"])
+    for grade, usual in assumed.by_grade.items():
+        seen = gone.filter(pl.col("grade") == grade)["first.C"]
+        assert usual.pct == pytest.approx(seen.median())
+        assert usual.sd_pct == pytest.approx(seen.std(), rel=0.2)
 
 
 def test_trees_stay_only_where_state_matters(released: Folders) -> None:

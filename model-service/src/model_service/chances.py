@@ -39,13 +39,15 @@ def task_of(
     widths = [(limit.high - limit.low) / limit.sd for limit in limits]
     z = [margin_sd(width, request.confidence) for width in widths]
     spare_sd, spare_price = _spare(z, limits, _price_of_a_miss(request, offers))
+    # The longer tail takes more of a window than the shorter: less margin on its other side, more on its own.
+    longer = [limit.skew * margin * limit.sd for limit, margin in zip(limits, z, strict=True)]
     narrow = 2 * normal_quantile((1 + request.confidence) / 2)
     return Task(
         Problem(
             price=np.array([offer.price_per_t.amount / 1000 for offer in offers], dtype=float),
             lower_kg=np.zeros(len(offers)),
             upper_kg=np.array([_most_kg(offer, outcome.mass_t) for offer in offers], dtype=float),
-            constant_pct=np.array([limit.constant for limit in limits]),
+            constant_pct=np.array([limit.constant for limit in limits]) + np.array(longer),
             slope=_columns([limit.slope for limit in limits], len(offers)),
             added_per_kg=_columns([limit.added_per_kg for limit in limits], len(offers)),
             variance=np.array([limit.variance for limit in limits]),

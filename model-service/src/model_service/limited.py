@@ -19,7 +19,8 @@ _CARBON_EQUIVALENT = {"C": 1.0, "Mn": 1 / 6, "Cr": 0.2, "Mo": 0.2, "V": 0.2, "Ni
 
 
 class Limited(NamedTuple):
-    """What has a limit: an element, or something else that is affine in the kilograms, in its own unit."""
+    """What has a limit: an element, or something else that is affine in the kilograms, in its own unit;
+    `skew` as in `parameters.ElementModel`."""
 
     name: str
     low: float
@@ -30,6 +31,7 @@ class Limited(NamedTuple):
     variance: float
     recovery_variance: float
     sd: float
+    skew: float = 0.0
 
 
 def limited(
@@ -66,7 +68,18 @@ def _windows(station: StationModel, outcome: Outcome, correction: Correction, he
         sd = math.sqrt(variance + recovery_variance * added**2)
         added_per_kg = outcome.added_per_kg[:, e]
         found.append(
-            Limited(element, low, high, constant, slopes[:, e], added_per_kg, variance, recovery_variance, sd)
+            Limited(
+                element,
+                low,
+                high,
+                constant,
+                slopes[:, e],
+                added_per_kg,
+                variance,
+                recovery_variance,
+                sd,
+                outcome.models[e].skew,
+            )
         )
     return found
 

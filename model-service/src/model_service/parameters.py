@@ -123,6 +123,7 @@ class OxygenBalance(Record, frozen=True, kw_only=True, eq=False):
 class ElementModel(Record, frozen=True, kw_only=True, eq=False):
     """One element at one station; see the module's equations. Trees are named by their stem in `trees/`.
 
+    Results may stray further up than down: of the band's halves, `skew` is (upper - lower) / (upper + lower).
     `debit` is the share of the oxygen balance's loss that this element really has, `debit_sd` how much that
     scatters from heat to heat.
     """
@@ -141,6 +142,7 @@ class ElementModel(Record, frozen=True, kw_only=True, eq=False):
     offset_tree: str | None = None
     offset_cap_pct: NotNegative = 0.0
     interval_factor: Positive = 1.6448536269514722
+    skew: Annotated[float, Meta(ge=-0.5, le=0.5)] = 0.0
     debit: Annotated[float, Meta(ge=0, le=3)] = 0.0
     debit_sd: NotNegative = 0.0
     assumed_first: AssumedFirst | None = None

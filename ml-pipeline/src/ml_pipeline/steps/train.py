@@ -102,12 +102,12 @@ def _train_element(
         trial = free if wanted == both else fit_element(name, element, shell, prior, older, seed, wanted)
     final = fit_element(name, element, shell, prior, heats, seed, wanted)
     slow_state = calibration.best_slow_state(final, shell, element, heats, lags)
-    factor = calibration.NORMAL_FACTOR
+    factor, skew = calibration.NORMAL_FACTOR, 0.0
     if trial is not None:
         tried = calibration.with_slow_state(trial.model, slow_state)
-        factor = calibration.interval_factor(tried, trial.trees, shell, element, heats, newer, lags)
-    model = msgspec.structs.replace(final.model, slow_state=slow_state, interval_factor=factor)
-    notes = {**final.notes, "interval_factor": factor, "trees": sorted(final.trees)}
+        factor, skew = calibration.interval_and_skew(tried, trial.trees, shell, element, heats, newer, lags)
+    model = msgspec.structs.replace(final.model, slow_state=slow_state, interval_factor=factor, skew=skew)
+    notes = {**final.notes, "interval_factor": factor, "skew": skew, "trees": sorted(final.trees)}
     return _Done(model, final.trees, notes, _said(final, known))
 
 

@@ -47,7 +47,7 @@ from plant_simulator.policies.recommender import Advice, Desk, Recommender, move
 from plant_simulator.policies.slopes import Slopes
 from plant_simulator.tables import rows, stack
 
-TUNING_SEED, TUNING_LINES, TUNING_HEATS = 900_001, 32, 128
+TUNING_SEED, TUNING_LINES, TUNING_HEATS = 900_001, 32, 96
 LINES_AT_ONCE = 32
 """A recommender that remembers the last thousand heats reads none of them twice (30 of each line come again
 with every request)."""
