@@ -5,24 +5,23 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model_service.confidence import margin_sd, normal_quantile, spare_margin
 from model_service.contracts import Additive, RecommendationRequest, Remark
-from model_service.limited import Limited, limited
-from model_service.linear_program import Problem
-from model_service.outcome import Outcome, Vector
+from model_service.limited import Side, limited
+from model_service.outcome import Matrix, Outcome
 from model_service.parameters import StationModel
+from model_service.problem import Problem, cheapest_ways, likely_growth, shortage_price_of
 from model_service.slow_state import Correction
 
 _MOST_KG_PER_T = 100.0  # beyond it the steel is another steel, and nothing here holds
 
 
 class Task(NamedTuple):
-    """The problem, its elements in order, and warnings of windows narrower than the noise."""
+    """The problem, its limits in order, and warnings of windows narrower than the noise."""
 
     problem: Problem
-    elements: list[str]
+    sides: list[Side]
     warnings: list[Remark]
 
 
@@ -33,47 +32,63 @@ def task_of(
     request: RecommendationRequest,
     offers: Sequence[Additive],
 ) -> Task:
-    """Return the problem over everything that has a limit; columns in the order of `offers`."""
-    limits = limited(station, outcome, correction, request.heat, offers)
-    low, high = np.array([limit.low for limit in limits]), np.array([limit.high for limit in limits])
-    widths = [(limit.high - limit.low) / limit.sd for limit in limits]
-    z = [margin_sd(width, request.confidence) for width in widths]
-    spare_sd, spare_price = _spare(z, limits, _price_of_a_miss(request, offers))
+    """Return the problem over everything that has a limit; additives in the order of `offers`."""
+    found = limited(station, outcome, correction, request.heat, offers)
+    widths = [(high - low) / sd for low, high, sd in zip(found.low, found.high, found.likely_sd, strict=True)]
+    z_of = [margin_sd(width, request.confidence) for width in widths]
     # The longer tail takes more of a window than the shorter: less margin on its other side, more on its own.
-    longer = [limit.skew * margin * limit.sd for limit, margin in zip(limits, z, strict=True)]
+    longer = [skew * z * sd for skew, z, sd in zip(found.skew, z_of, found.likely_sd, strict=True)]
+    middle = [now + tail for now, tail in zip(found.constant, longer, strict=True)]
+    which: list[int] = []
+    sign, clear, sides = list[float](), list[float](), list[Side]()
+    for i, (name, low, high, now, sd) in enumerate(
+        zip(found.names, found.low, found.high, middle, found.sd, strict=True)
+    ):
+        if low > -math.inf:
+            which.append(i)
+            sign.append(1.0)
+            clear.append((now - low) / sd)
+            sides.append(Side(name, "min", low, sd))
+        if high < math.inf:
+            which.append(i)
+            sign.append(-1.0)
+            clear.append((high - now) / sd)
+            sides.append(Side(name, "max", high, sd))
+    per_kg = found.slope[which] * (np.array(sign) / [side.sd for side in sides])[:, None]
+    growth, z = found.growth[which], [z_of[i] for i in which]
+    price = [offer.price_per_t.amount / 1000 for offer in offers]
+    lower = [limit for limit, side in enumerate(sides) if side.side == "min"]
+    ways = dict(zip(lower, cheapest_ways(price, per_kg[lower], growth[lower]), strict=True))
+    likely = {which[i]: likely_growth(clear[i], z[i], way) for i, way in ways.items()}
+    spare_sd, spare_price = _spare(
+        z, [found.likely_sd[i] / found.sd[i] for i in which], _price_of_a_miss(request, offers)
+    )
     narrow = 2 * normal_quantile((1 + request.confidence) / 2)
     return Task(
         Problem(
-            price=np.array([offer.price_per_t.amount / 1000 for offer in offers], dtype=float),
+            price=np.array(price, dtype=float),
             lower_kg=np.zeros(len(offers)),
             upper_kg=np.array([_most_kg(offer, outcome.mass_t) for offer in offers], dtype=float),
-            constant_pct=np.array([limit.constant for limit in limits]) + np.array(longer),
-            slope=_columns([limit.slope for limit in limits], len(offers)),
-            added_per_kg=_columns([limit.added_per_kg for limit in limits], len(offers)),
-            variance=np.array([limit.variance for limit in limits]),
-            recovery_variance=np.array([limit.recovery_variance for limit in limits]),
-            low_pct=low,
-            high_pct=high,
+            clear=np.array(clear),
+            per_kg=per_kg,
+            growth=growth,
             z=np.array(z),
+            likely=np.array([likely.get(i, 0.0) for i in which]),
             spare_sd=spare_sd,
             spare_price=spare_price,
+            shortage_price=shortage_price_of(price, ways.values()),
         ),
-        [limit.name for limit in limits],
+        sides,
         [
             Remark(
                 code="window_narrower_than_noise",
-                where=f"$.heat.windows.{limit.name}",
-                text=f"{limit.name}: too narrow for {request.confidence:.1%}; its middle is aimed at",
+                where=f"$.heat.windows.{name}",
+                text=f"{name}: too narrow for {request.confidence:.1%}; its middle is aimed at",
             )
-            for limit, width in zip(limits, widths, strict=True)
+            for name, width in zip(found.names, widths, strict=True)
             if width <= narrow
         ],
     )
-
-
-def _columns(columns: Sequence[Vector], offers: int) -> NDArray[np.float64]:
-    """Vectors over the offers as columns (offer, limit)."""
-    return np.array(columns, dtype=float).reshape(len(columns), offers).T
 
 
 def _price_of_a_miss(request: RecommendationRequest, offers: Sequence[Additive]) -> float | None:
@@ -84,17 +99,15 @@ def _price_of_a_miss(request: RecommendationRequest, offers: Sequence[Additive])
     return max(price.amount, 0.0) or None
 
 
-def _spare(
-    z: Sequence[float], limits: Sequence[Limited], price: float | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Pieces of further margin and what they earn, in the problem's unit: a sd where nothing is added."""
+def _spare(z: Sequence[float], wider: Sequence[float], price: float | None) -> tuple[Matrix, Matrix]:
+    """Pieces of further margin of each limit and what they earn, where the sd is likely so much `wider` than
+    where nothing is added."""
     if price is None:
-        return np.zeros((len(limits), 0)), np.zeros((len(limits), 0))
+        return np.zeros((len(z), 0)), np.zeros((len(z), 0))
     pieces = [spare_margin(margin) for margin in z]
-    wider = np.array([[limit.sd / math.sqrt(limit.variance)] for limit in limits]).reshape(len(limits), 1)
-    lengths = np.array([length for length, _ in pieces]).reshape(len(limits), -1)
-    saved = np.array([share for _, share in pieces]).reshape(len(limits), -1)
-    return lengths * wider, price * saved / wider
+    lengths, saved = np.array(pieces).transpose(1, 0, 2)
+    by = np.array(wider)[:, None]
+    return lengths * by, price * saved / by
 
 
 def _most_kg(offer: Additive, mass_t: float) -> float:

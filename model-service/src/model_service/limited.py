@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from model_service.confidence import stretch
-from model_service.contracts import Additive, Heat
-from model_service.outcome import Outcome, Vector, middle_pct
+from model_service.contracts import Additive, Heat, Window
+from model_service.outcome import Matrix, Outcome, Vector, middle_pct
 from model_service.parameters import StationModel
 from model_service.slow_state import Correction
 from model_service.temperature import temperature_after
@@ -19,19 +19,35 @@ _CARBON_EQUIVALENT = {"C": 1.0, "Mn": 1 / 6, "Cr": 0.2, "Mo": 0.2, "V": 0.2, "Ni
 
 
 class Limited(NamedTuple):
-    """What has a limit: an element, or something else that is affine in the kilograms, in its own unit;
-    `skew` as in `parameters.ElementModel`."""
+    """What has a limit (q): elements, or others that are affine in the kilograms, each in its own unit.
 
-    name: str
-    low: float
-    high: float
-    constant: float
-    slope: Vector
-    added_per_kg: Vector
-    variance: float
-    recovery_variance: float
+    `sd` is that where nothing is added; it is sqrt(1 + (growth @ kilograms)^2) times that where they are, and
+    `likely_sd` where the heat is likely to land. `slope`, `growth` (q, j); `skew` as in
+    `parameters.ElementModel`.
+    """
+
+    names: list[str]
+    low: list[float]
+    high: list[float]
+    constant: list[float]
+    sd: list[float]
+    likely_sd: list[float]
+    slope: Matrix
+    growth: Matrix
+    skew: list[float]
+
+
+class Side(NamedTuple):
+    """One side of a window: what is limited, where, in its own unit, and one sd where nothing is added."""
+
+    of: str
+    side: Literal["min", "max"]
+    bound: float
     sd: float
-    skew: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return f"{self.of}.{self.side}"
 
 
 def limited(
@@ -40,98 +56,90 @@ def limited(
     correction: Correction,
     heat: Heat,
     offers: Sequence[Additive],
-) -> list[Limited]:
+) -> Limited:
     """Return what has a limit: known elements; carbon equivalent and temperature where one is given."""
-    return [
-        *_windows(station, outcome, correction, heat),
-        *_carbon_equivalent(station, outcome, correction, heat),
-        *_temperature(station, outcome, heat, offers),
-    ]
-
-
-def _windows(station: StationModel, outcome: Outcome, correction: Correction, heat: Heat) -> list[Limited]:
-    constants, slopes = correction.constant_pct(outcome), correction.slope(outcome)
-    found = []
-    for e, element in enumerate(outcome.elements):
-        window = heat.windows.get(element)
-        if window is None or (window.min is None and window.max is None):
-            continue
-        low = -math.inf if window.min is None else window.min
-        high = math.inf if window.max is None else window.max
-        stretched = stretch(outcome.models[e].interval_factor, station.interval_level) ** 2
-        variance = float(outcome.variance[e]) * stretched
-        recovery_variance = float(outcome.recovery_variance[e]) * stretched
-        # The margin is set where the heat is likely to land: at what lifts it into the middle of its window.
-        middle, constant = middle_pct(window), float(constants[e])
-        wanted = max((constant if middle is None else middle) - constant, 0.0)
-        added = wanted / max(outcome.states[e].recovery, 0.1)
-        sd = math.sqrt(variance + recovery_variance * added**2)
-        added_per_kg = outcome.added_per_kg[:, e]
-        found.append(
-            Limited(
-                element,
-                low,
-                high,
-                constant,
-                slopes[:, e],
-                added_per_kg,
-                variance,
-                recovery_variance,
-                sd,
-                outcome.models[e].skew,
-            )
-        )
+    found = _windows(station, outcome, correction, heat)
+    if heat.carbon_equivalent_max is not None:
+        found = _with_carbon_equivalent(found, station, outcome, correction, heat.carbon_equivalent_max)
+    if heat.temperature_after_min_c is not None:
+        found = _with_temperature(found, station, outcome, heat, offers, heat.temperature_after_min_c)
     return found
 
 
-def _carbon_equivalent(
-    station: StationModel, outcome: Outcome, correction: Correction, heat: Heat
-) -> list[Limited]:
+def _windows(station: StationModel, outcome: Outcome, correction: Correction, heat: Heat) -> Limited:
+    windows = [heat.windows.get(element) for element in outcome.elements]
+    which = [e for e, w in enumerate(windows) if w is not None and (w.min is not None or w.max is not None)]
+    limits = [window for e in which if (window := windows[e]) is not None]
+    models = [outcome.models[e] for e in which]
+    stretched = [stretch(model.interval_factor, station.interval_level) for model in models]
+    constant = correction.constant_pct(outcome)[which].tolist()
+    sd = (np.sqrt(outcome.variance[which]) * stretched).tolist()
+    growth_per_pct = np.sqrt(outcome.recovery_variance[which] / outcome.variance[which])
+    return Limited(
+        [outcome.elements[e] for e in which],
+        [-math.inf if window.min is None else window.min for window in limits],
+        [math.inf if window.max is None else window.max for window in limits],
+        constant,
+        sd,
+        [
+            one * math.sqrt(1 + (grows * _likely_pct(window, now, outcome.states[e].recovery)) ** 2)
+            for e, window, now, one, grows in zip(
+                which, limits, constant, sd, growth_per_pct.tolist(), strict=True
+            )
+        ],
+        correction.slope(outcome).T[which],
+        outcome.added_per_kg.T[which] * growth_per_pct[:, None],
+        [model.skew for model in models],
+    )
+
+
+def _likely_pct(window: Window, constant: float, recovery: float) -> float:
+    """What is added where the heat is likely to land: what lifts it into the middle of its window."""
+    middle = middle_pct(window)
+    wanted = 0.0 if middle is None else max(middle - constant, 0.0)
+    return wanted / max(recovery, 0.1)
+
+
+def _with_carbon_equivalent(
+    found: Limited, station: StationModel, outcome: Outcome, correction: Correction, most: float
+) -> Limited:
     """C + Mn/6 + (Cr + Mo + V)/5 + (Ni + Cu)/15 of what the model knows, as IIW has it."""
-    if heat.carbon_equivalent_max is None:
-        return []
     share = np.array([_CARBON_EQUIVALENT.get(element, 0.0) for element in outcome.elements])
     stretched = [stretch(model.interval_factor, station.interval_level) for model in outcome.models]
     variance = float(outcome.variance @ (share * np.array(stretched)) ** 2)
     if variance <= 0.0:
-        return []
+        return found
     constant = float(correction.constant_pct(outcome) @ share)
     slope = correction.slope(outcome) @ share
-    nothing, sd = np.zeros(len(slope)), math.sqrt(variance)
-    return [
-        Limited(
-            CARBON_EQUIVALENT,
-            -math.inf,
-            heat.carbon_equivalent_max,
-            constant,
-            slope,
-            nothing,
-            variance,
-            0.0,
-            sd,
-        )
-    ]
+    return _with(found, CARBON_EQUIVALENT, (-math.inf, most), constant, slope, math.sqrt(variance))
 
 
-def _temperature(
-    station: StationModel, outcome: Outcome, heat: Heat, offers: Sequence[Additive]
-) -> list[Limited]:
-    if heat.temperature_after_min_c is None:
-        return []
+def _with_temperature(
+    found: Limited,
+    station: StationModel,
+    outcome: Outcome,
+    heat: Heat,
+    offers: Sequence[Additive],
+    least: float,
+) -> Limited:
     after = temperature_after(station, heat, outcome.row, outcome.mass_t, offers)
     if after is None:
-        return []
-    nothing, sd = np.zeros(len(offers)), max(after.sd_c, 1.0)
-    return [
-        Limited(
-            TEMPERATURE,
-            heat.temperature_after_min_c,
-            math.inf,
-            after.constant_c,
-            after.slope,
-            nothing,
-            sd**2,
-            0.0,
-            sd,
-        )
-    ]
+        return found
+    return _with(found, TEMPERATURE, (least, math.inf), after.constant_c, after.slope, max(after.sd_c, 1.0))
+
+
+def _with(
+    found: Limited, name: str, limits: tuple[float, float], constant: float, slope: Vector, sd: float
+) -> Limited:
+    """One more, whose sd does not grow."""
+    return Limited(
+        [*found.names, name],
+        [*found.low, limits[0]],
+        [*found.high, limits[1]],
+        [*found.constant, constant],
+        [*found.sd, sd],
+        [*found.likely_sd, sd],
+        np.vstack((found.slope, slope)),
+        np.vstack((found.growth, 0.0 * slope)),
+        [*found.skew, 0.0],
+    )

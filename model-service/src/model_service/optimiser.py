@@ -1,23 +1,16 @@
 """From the continuous optimum to kilograms that can be tipped: smallest amounts, bags, scale steps."""
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_service.linear_program import (
-    Matrix,
-    Optimum,
-    Problem,
-    Vector,
-    required_margin_pct,
-    shortage_cost,
-    shortage_price,
-    solve,
-    unit_pct,
-)
+from model_service.linear_program import Optimum, solve
+from model_service.problem import Array, Problem, margin_sd, shortage_cost
 
 _GRAIN = 1e-9  # of an increment: 5.0 / 0.1 counts as 50
+_TOGETHER = 8  # so many amounts are rounded together
 _MOVES = 200
 
 
@@ -25,10 +18,10 @@ class Plan(NamedTuple):
     """`continuous` is the optimum before smallest amounts and rounding; `kilograms` can be tipped."""
 
     continuous: Optimum
-    kilograms: Vector
+    kilograms: Array
 
 
-def plan(problem: Problem, min_kg: Vector, increment_kg: Vector) -> Plan:
+def plan(problem: Problem, min_kg: Array, increment_kg: Array) -> Plan:
     """Return the cheapest additions; each is 0, or whole increments between its smallest amount and limit."""
     least_kg = np.ceil(min_kg / increment_kg - _GRAIN) * increment_kg
     usable = least_kg <= problem.upper_kg + _GRAIN * increment_kg
@@ -38,7 +31,7 @@ def plan(problem: Problem, min_kg: Vector, increment_kg: Vector) -> Plan:
     return Plan(continuous, _round(problem, kept.kilograms, least_kg, increment_kg))
 
 
-def _respect_smallest(problem: Problem, optimum: Optimum, least_kg: Vector) -> Optimum:
+def _respect_smallest(problem: Problem, optimum: Optimum, least_kg: Array) -> Optimum:
     """Where an amount is above 0 and below the smallest, take the cheaper of none and the smallest."""
     for _ in range(len(least_kg)):
         small = np.flatnonzero((optimum.kilograms > 1e-9) & (optimum.kilograms < least_kg - 1e-9))
@@ -54,31 +47,32 @@ def _respect_smallest(problem: Problem, optimum: Optimum, least_kg: Vector) -> O
     return optimum
 
 
-def _round(problem: Problem, kilograms: Vector, least_kg: Vector, increment_kg: Vector) -> Vector:
-    """Round to the nearest steps, then repair: the best step or exchange of two, until none is better.
+def _round(problem: Problem, kilograms: Array, least_kg: Array, increment_kg: Array) -> Array:
+    """Round each amount down or up, as is best for all together; then repair: the best step or exchange of
+    two, until none is better.
 
-    Deterministic: moves stand in a fixed order and the first of the best is taken.
+    Deterministic: corners and moves stand in a fixed order, and the first of the best is taken.
     """
     steps = np.floor(problem.upper_kg / increment_kg + _GRAIN)
     most_kg = np.where(np.isfinite(steps), steps * increment_kg, np.inf)
-    now = np.minimum(np.round(kilograms / increment_kg) * increment_kg, most_kg)
-    now = np.where((now > 0) & (now < least_kg), least_kg, now)
     first_kg = np.maximum(increment_kg, least_kg)
-    effects = np.column_stack((problem.price, problem.slope, problem.added_per_kg))
-    price = shortage_price(problem)
+    # What a kilogram does (cost, clearance, growth), and what the heat is without any.
+    effects = np.column_stack((problem.price, problem.per_kg.T, problem.growth.T))
+    nothing = np.concatenate(((0.0,), problem.clear, 0.0 * problem.clear))
+    corners = _corners(kilograms, least_kg, increment_kg, most_kg)
+    now: Array = corners[int(_merits(problem, nothing + corners @ effects).argmin())]
     for _ in range(_MOVES):
         up = np.where(now > 0, now + increment_kg, first_kg)
         down = np.where(now - increment_kg >= least_kg - 1e-9, now - increment_kg, 0.0)
         ups, downs = np.flatnonzero(up <= most_kg + 1e-9), np.flatnonzero(now > 0)
-        merits = _merits(
-            problem,
-            price,
-            now @ effects,
-            (up - now)[ups, None] * effects[ups],
-            (down - now)[downs, None] * effects[downs],
-        )
+        # Row 0 takes none up, column 0 none down.
+        moves = np.zeros((len(ups) + 1, len(downs) + 1, len(nothing)))
+        moves += nothing + now @ effects
+        moves[1:] += ((up - now)[ups, None] * effects[ups])[:, None, :]
+        moves[:, 1:] += (down - now)[downs, None] * effects[downs]
+        merits = _merits(problem, moves)
         merits[1:, 1:][ups[:, None] == downs] = np.inf  # the same one up and down is no exchange
-        i, j = divmod(int(np.argmin(merits)), len(downs) + 1)
+        i, j = divmod(int(merits.argmin()), len(downs) + 1)
         if merits[i, j] >= merits[0, 0] - 1e-9 * max(1.0, abs(merits[0, 0])):
             break
         if i:
@@ -88,18 +82,32 @@ def _round(problem: Problem, kilograms: Vector, least_kg: Vector, increment_kg: 
     return now
 
 
-def _merits(problem: Problem, price: float, now: Vector, ups: Matrix, downs: Matrix) -> NDArray[np.float64]:
-    """Return cost of additions and shortages for every pair of a move up and a move down.
+def _corners(kilograms: Array, least_kg: Array, increment_kg: Array, most_kg: Array) -> Array:
+    """Return the ways to round `kilograms` (c, j): each of the first amounts down or up, the others to the
+    nearest."""
+    some = kilograms > _GRAIN * increment_kg
+    down = np.where(
+        some, np.maximum(np.floor(kilograms / increment_kg + _GRAIN) * increment_kg, least_kg), 0.0
+    )
+    up = np.where(some, np.minimum(down + increment_kg, most_kg), 0.0)
+    nearest = np.where(kilograms - down > up - kilograms, up, down)
+    together = np.flatnonzero(some)[:_TOGETHER]
+    is_up = _down_or_up(len(together))
+    corners = np.repeat(nearest[None], len(is_up), axis=0)
+    corners[:, together] = np.where(is_up, up[together], down[together])
+    return corners
 
-    `now` and the rows of `ups` and `downs` are effects: cost, predicted wt %, added wt %. Row 0 of what is
-    returned takes none up, column 0 none down.
-    """
-    none = np.zeros((1, len(now)))
-    total = np.concatenate((none, ups))[:, None, :] + (now + np.concatenate((none, downs)))
-    elements = len(problem.constant_pct)
-    predicted = problem.constant_pct + total[:, :, 1 : elements + 1]
-    margin = required_margin_pct(problem, total[:, :, elements + 1 :])
-    short_pct = np.array((problem.low_pct + margin - predicted, predicted + margin - problem.high_pct))
-    shortage = shortage_cost(problem, short_pct / unit_pct(problem), price)
-    merits: NDArray[np.float64] = total[:, :, 0] + price * (shortage[0] + shortage[1]).sum(axis=2)
+
+@cache
+def _down_or_up(amounts: int) -> NDArray[np.bool_]:
+    """All ways to round so many amounts down or up (2^amounts, amounts)."""
+    ways: NDArray[np.bool_] = (np.arange(2**amounts)[:, None] >> np.arange(amounts)) % 2 == 1
+    return ways
+
+
+def _merits(problem: Problem, effects: Array) -> Array:
+    """Return cost of additions and shortages for `effects`: cost, clearance of each limit, growth."""
+    limits = len(problem.z)
+    short_sd = margin_sd(problem.z, effects[..., limits + 1 :]) - effects[..., 1 : limits + 1]
+    merits: Array = effects[..., 0] + shortage_cost(problem, short_sd)
     return merits

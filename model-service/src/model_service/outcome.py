@@ -15,6 +15,7 @@ from model_service.state import ElementState, believed_mass_t, element_state, st
 from model_service.trees import Trees
 
 Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 
 
 class Outcome(NamedTuple):

@@ -41,14 +41,14 @@ def recommend(bundle: Bundle, request: RecommendationRequest) -> Recommendation:
     elements = known_elements(station, heat)
     outcome = outcome_of(station, bundle.trees, heat, offers, elements)
     correction = slow_state(bundle, station, request.recent_heats, elements, heat.treatment.station, offers)
-    problem, limited, narrow = task_of(station, outcome, correction, request, offers)
+    problem, sides, narrow = task_of(station, outcome, correction, request, offers)
     try:
         planned = plan(
             problem,
             np.array([offer.min_kg for offer in offers], dtype=float),
             np.array([offer.increment_kg for offer in offers], dtype=float),
         )
-        unreached = unreached_limits(problem, planned.continuous, limited, offers)
+        unreached = unreached_limits(problem, planned.continuous, sides, offers)
     except OptimiserFailed as error:
         reason = Remark(code="optimiser_failed", where="$", text=error.detail)
         return _abstained(bundle, request, verdict._replace(reasons=[reason]))
@@ -74,7 +74,7 @@ def recommend(bundle: Bundle, request: RecommendationRequest) -> Recommendation:
             planned.kilograms,
             request.handbook_entry.nominal_recovery if request.handbook_entry else {},
         ),
-        limits=binding_limits(problem, planned.continuous, limited, offers, None if unreached else currency),
+        limits=binding_limits(problem, planned.continuous, sides, offers, None if unreached else currency),
         unreached=unreached,
         confidence=request.confidence,
         warnings=[

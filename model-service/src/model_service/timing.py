@@ -8,9 +8,10 @@ from unittest.mock import patch
 from model_service import incoming, optimiser
 from model_service.contracts import RecommendationRequest
 from model_service.documents import encode
-from model_service.linear_program import Optimum, Problem, solve
+from model_service.linear_program import Optimum, solve
 from model_service.model import Bundle
 from model_service.outcome import known_elements
+from model_service.problem import Problem
 from model_service.recommendation import recommend
 from model_service.state import state_row
 
