@@ -1,4 +1,4 @@
-"""`monitoring collect`, `serve`, `backfill`, `replay`, `reference`, `diagnose`."""
+"""`monitoring collect`, `serve`, `backfill`, `replay`, `reference`, `diagnose`, `drift`."""
 
 import argparse
 import asyncio
@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import uvicorn
 from pydantic import ValidationError
@@ -17,6 +18,7 @@ from monitoring.collection.collector import collect
 from monitoring.dashboard.app import create_app
 from monitoring.diagnosis import reference
 from monitoring.diagnosis.building import build
+from monitoring.diagnosis.drift_history import drift_history
 from monitoring.diagnosis.telling import as_json, imported_rows, kept_rows, lake_rows
 from monitoring.errors import MonitoringError
 from monitoring.settings import Settings
@@ -53,6 +55,10 @@ def main(arguments: list[str] | None = None) -> int:
         "diagnose", help="what changed: model, people, material or instruments; JSON"
     )
     telling.add_argument("--reference", type=Path, required=True, metavar="FILE")
+    drifting = commands.add_parser(
+        "drift", help="how the inputs have drifted, month by month, over all heats of the lake; JSON"
+    )
+    drifting.add_argument("--reference", type=Path, required=True, metavar="FILE")
     options = parser.parse_args(arguments)
     command = options.command
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -74,6 +80,10 @@ def main(arguments: list[str] | None = None) -> int:
             case "diagnose":
                 rows = lake_rows(settings.lake, settings.plant_id)
                 print(as_json(rows, reference.read(options.reference)))
+            case "drift":
+                rows = lake_rows(settings.lake, settings.plant_id)
+                drifted = drift_history(rows, reference.read(options.reference))
+                print(msgspec.json.encode({"readings": drifted.rows(named=True)}).decode())
     except ValidationError as error:
         for problem in error.errors():
             print(f"MONITORING_{str(problem['loc'][0]).upper()}: {problem['msg']}", file=sys.stderr)

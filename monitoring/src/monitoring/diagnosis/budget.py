@@ -17,12 +17,12 @@ FALSE_ALARMS, HEATS = 1.0, 2000
 TREATMENTS = 2 * HEATS  # a heat is treated at tapping and at the ladle furnace
 
 SHARES: dict[Kind, float] = {
-    "lot": 0.75,
-    "element": 0.05,
-    "scale": 0.05,
-    "grade": 0.05,
-    "input": 0.05,
-    "people": 0.05,
+    "lot": 0.85,
+    "element": 0.03,
+    "scale": 0.03,
+    "grade": 0.03,
+    "input": 0.03,
+    "people": 0.03,
 }
 LOOK_EVERY = 10  # treatments, where windows are looked at
 

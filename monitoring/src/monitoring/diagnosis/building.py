@@ -5,21 +5,26 @@ import math
 import polars as pl
 
 from monitoring.diagnosis.inputs import inputs_of
-from monitoring.diagnosis.lots import wander
+from monitoring.diagnosis.lots import looks_at_lots
 from monitoring.diagnosis.reference import (
     CLIPPED_AT,
     WINDOWS,
+    Beside,
     ElementError,
     Input,
     LotSpread,
     Reference,
     Station,
     Windows,
+    beside_frame,
     by_lot,
     errors_frame,
+    spread_frame,
     standardised,
 )
-from monitoring.diagnosis.surprises import Surprises, surprises_of
+from monitoring.diagnosis.surprises import surprises_of
+from monitoring.diagnosis.together import wander
+from monitoring.diagnosis.untangled import rests, untangled, without_other_lots
 from monitoring.measures.treatments import ROW
 
 LEAST_HEATS = 20  # of a grade, before its errors are judged
@@ -27,6 +32,7 @@ MATTERS_FROM = 3.0  # standard deviations that an addition brings, for an elemen
 LEAST_SHARE = 0.02  # of the heats in which it does
 LEAST_LOTS = 4
 SD_PER_MAD = 1.4826  # of a normal number
+LEAST_CORRELATION = 0.2  # of two elements' errors, to take one from the other
 LOT_SD_REL = 0.01  # where a reference has seen too few lots of an additive
 
 
@@ -54,11 +60,23 @@ def build(rows: pl.LazyFrame, bundle_hash: str | None = None) -> Reference:
             _inputs(rows.filter(pl.col("station") == station)),
         )
     reference = Reference(bundle_hash, found.heats.height, stations, {}, {}, "monitoring-reference/v1")
-    reference.lots = _lots(found, reference)
-    pairs = by_lot(found, standardised(found, reference)).join(found.heats.select(ROW, "plant_id"), on=ROW)
+    standard = standardised(found, reference)
+    pairs = by_lot(found, standard).join(found.heats.select(ROW, "plant_id"), on=ROW)
+    reference.lots = _lots(pairs, found.heats.height)
+    plants = [
+        (of, standard.join(of.select(ROW).unique(), on=ROW, how="semi"))
+        for _, of in pairs.join(spread_frame(reference), on=["additive", "element"]).group_by(
+            "plant_id", maintain_order=True
+        )
+    ]
+    reference.beside = _beside([rests(without_other_lots(of), results) for of, results in plants])
+    beside = beside_frame(reference.beside)
+    own = [untangled(of, results, beside) for of, results in plants]
+    reference.lots = _lots(pl.concat(own), found.heats.height)
     reference.wander = _mean_square(
         [wander(_renumbered(of), reference) for _, of in pairs.group_by("plant_id", maintain_order=True)]
     )
+    reference.wander["lot"] = _lots_wander(pl.concat(looks_at_lots(of).collect() for of in own), reference)
     return reference
 
 
@@ -118,13 +136,35 @@ def _inputs(rows: pl.LazyFrame) -> dict[str, Input]:
     return found
 
 
-def _lots(found: Surprises, reference: Reference) -> dict[str, dict[str, LotSpread]]:
+def _beside(of_plants: list[pl.DataFrame]) -> dict[str, dict[str, Beside]]:
+    """For each element the other one whose errors, without what lots tell, go with its own most."""
+    found: dict[str, dict[str, Beside]] = {}
+    for (station,), of in pl.concat(of_plants).sort("station").group_by("station", maintain_order=True):
+        wide = of.pivot("element", index=ROW, values="rest").drop(ROW)
+        names = sorted(wide.columns)
+        for element in names:
+            own = wide[element].drop_nulls()
+            if own.len() < LEAST_HEATS or not (own.std() or 0.0):
+                continue
+            shares = [
+                (abs(r), other, r)
+                for other in names
+                if other != element and (r := _corr(wide, element, other))
+            ]
+            share, partner, r = max(shares, default=(0.0, None, 0.0))
+            goes = share >= LEAST_CORRELATION
+            slope = r * _number(own.std()) / _number(wide[partner].std()) if goes and partner else 0.0
+            left = _number(own.std()) * math.sqrt(1 - r * r if goes else 1.0)
+            found.setdefault(str(station), {})[element] = Beside(partner if goes else None, slope, left)
+    return found
+
+
+def _lots(pairs: pl.DataFrame, treatments: int) -> dict[str, dict[str, LotSpread]]:
     """Method of moments: the spread of the lots' estimates less what is due to the noise of the heats."""
-    pairs = by_lot(found, standardised(found, reference)).join(found.heats.select(ROW, "plant_id"), on=ROW)
     matters = (
         pairs.group_by("additive", "element")
         .agg((pl.col("x") > MATTERS_FROM).sum().alias("n"))
-        .filter(pl.col("n") >= LEAST_SHARE * found.heats.height)
+        .filter(pl.col("n") >= LEAST_SHARE * treatments)
     )
     lots = (
         pairs.join(matters, on=["additive", "element"], how="semi")
@@ -147,6 +187,20 @@ def _lots(found: Surprises, reference: Reference) -> dict[str, dict[str, LotSpre
             of.height, sd_rel, _number(of["heats"].mean()), _number(told["sxx"].mean())
         )
     return {additive: dict(sorted(elements.items())) for additive, elements in sorted(result.items())}
+
+
+def _corr(wide: pl.DataFrame, one: str, other: str) -> float:
+    both = wide.select(one, other).drop_nulls()
+    r = _number(both.select(pl.corr(one, other)).item()) if both.height >= LEAST_HEATS else 0.0
+    return r if math.isfinite(r) else 0.0
+
+
+def _lots_wander(looks: pl.DataFrame, reference: Reference) -> float:
+    """By how much further than by chance estimates of honest lots were, root mean square over all pairs."""
+    known = looks.rename({"sd_rel": "first_sd"}).join(spread_frame(reference), on=["additive", "element"])
+    spread = (pl.col("spread") ** 2 - pl.col("first_sd") ** 2 + pl.col("sd_rel") ** 2).sqrt()
+    far = known.select((pl.col("estimate") / spread).pow(2).mean().sqrt()).item()
+    return max(1.0, _number(far))
 
 
 def _renumbered(pairs: pl.DataFrame) -> pl.DataFrame:

@@ -16,15 +16,17 @@ from monitoring.diagnosis.explain import Explanation, explain
 from monitoring.diagnosis.findings import DIAGNOSES, Finding, Naming, sentence
 from monitoring.diagnosis.grades import grades
 from monitoring.diagnosis.inputs import inputs_of
-from monitoring.diagnosis.lots import lots, together
+from monitoring.diagnosis.lots import lots
 from monitoring.diagnosis.people import aims, people
 from monitoring.diagnosis.reference import Reference, by_lot, standardised
 from monitoring.diagnosis.surprises import Surprises, surprises_of
+from monitoring.diagnosis.together import together
 from monitoring.measures.treatments import ROW
 
 TOGETHER_WITHIN = 200  # treatments between alarms of one finding
 LOOK_BACK = 200  # treatments that an explanation looks at before the alarm
 LOOK_ON = 200  # and after it
+CLEARLY_BETTER = 8.0  # of gains: half squares, some 16 of which would be chance
 MOST_NAMINGS = 12  # of one finding, on the way
 FALLBACK = {"lot": "lot", "element": "element", "scale": "scale", "grade": "practice"}
 
@@ -54,7 +56,7 @@ def diagnose(rows: pl.LazyFrame, reference: Reference) -> Diagnosed:
     readings = _readings(rows, found, reference)
     errors = pl.concat(
         [
-            lots(pairs, reference),
+            lots(pairs, standard, reference),
             together(pairs, reference),
             grades(standard.filter(pl.col("element").is_in(added))),
         ]
@@ -123,27 +125,18 @@ def _errors(
         alarm, last = int(first["row"]), int(group["row"][-1])
         since = max(int(first["since"]), alarm - LOOK_BACK)
 
-        def named(upto: int, since: int = since) -> list[Explanation]:
+        def named(test: dict[str, Any], since: int, upto: int) -> list[Explanation]:
             window = pl.col(ROW).is_between(since, upto)
             inputs = _drifted(drifted, readings, reference, since, upto)
-            return explain(standard.filter(window), pairs.filter(window), inputs)
+            return _believed(test, explain(standard.filter(window), pairs.filter(window), inputs))
 
-        own = Explanation(
-            FALLBACK[first["kind"]],
-            first["subject"],
-            first["station"],
-            [e for e in [first["element"]] if e],
-            [first["subject"]] if first["kind"] == "grade" else [],
-            first["estimate"],
-            0.0,
-        )
-        now = named(max(last, min(alarm + LOOK_ON, last_row))) or [own]
+        now = named(first, since, max(last, min(alarm + LOOK_ON, last_row)))
         best = now[0]
         if best.cause == "lot":
             since = _lot_began(pairs, best.subject or "")
         told: list[Naming] = []
         for test in _first_looks(group).head(MOST_NAMINGS).iter_rows(named=True):
-            then = (named(test["row"], max(int(test["since"]), test["row"] - LOOK_BACK)) or [own])[0]
+            then = named(test, max(int(test["since"]), test["row"] - LOOK_BACK), test["row"])[0]
             naming = Naming(
                 test["row"], at(test["row"])["heat_no"], _cause(then.cause), then.subject, then.elements
             )
@@ -155,6 +148,30 @@ def _errors(
             "heats": int(standard.filter(pl.col(ROW).is_between(since, last))[ROW].n_unique()),
         }
         yield _finding(at, best, _cause(best.cause), told, since, alarm, last, evidence)
+
+
+def _believed(test: dict[str, Any], explanations: list[Explanation]) -> list[Explanation]:
+    """What the test itself stands for comes first, unless another explanation is clearly better: a test that
+    has looked for one thing, seldom, needs less to be believed than the best of all that can be thought of.
+    """
+    own = Explanation(
+        FALLBACK[test["kind"]],
+        test["subject"],
+        test["station"],
+        [e for e in [test["element"]] if e],
+        [test["subject"]] if test["kind"] == "grade" else [],
+        test["estimate"],
+        0.0,
+    )
+
+    def is_own(one: Explanation) -> bool:
+        same = one.cause == own.cause
+        return same and (own.cause != "lot" or (one.subject, one.elements) == (own.subject, own.elements))
+
+    own = next((one for one in explanations if is_own(one)), own)
+    others = [one for one in explanations if one != own]
+    better = [one for one in others if one.gain > own.gain + CLEARLY_BETTER]
+    return [*better, own, *(one for one in others if one not in better)]
 
 
 def _lot_began(pairs: pl.DataFrame, subject: str) -> int:

@@ -14,6 +14,7 @@ import polars as pl
 from monitoring.measures.treatments import ROW
 
 PRICE_OF_A_FIGURE = 1.0  # times the logarithm of the number of results (Schwarz)
+PRICE_OF_ALL = 2.5  # times that of one lot: where a lot tells most of the results, all lots look like it
 LEAST_OF_AN_OFFSET = 8.0  # what an element of a grade must take away to belong to a changed practice
 
 
@@ -67,10 +68,17 @@ def _lots(pairs: pl.DataFrame, price: float) -> list[Explanation]:
 
 def _together(pairs: pl.DataFrame, price: float) -> list[Explanation]:
     """An element comes differently from every alloy, or every element does."""
+    price_of_all = PRICE_OF_ALL * price
     heats = pairs.group_by(ROW, "station", "element").agg(pl.col("x").sum(), pl.col("y").first())
     elements = [
         Explanation(
-            "element", None, None, [row["element"]], [], row["effect"], row["squares"] / 2 - 1.5 * price
+            "element",
+            None,
+            None,
+            [row["element"]],
+            [],
+            row["effect"],
+            row["squares"] / 2 - price_of_all,
         )
         for row in _fitted(heats, ["element"]).iter_rows(named=True)
     ]
@@ -82,7 +90,13 @@ def _together(pairs: pl.DataFrame, price: float) -> list[Explanation]:
     )
     scale = [
         Explanation(
-            "scale", None, None, moved.head(4).to_list(), [], row["effect"], row["squares"] / 2 - 1.5 * price
+            "scale",
+            None,
+            None,
+            moved.head(4).to_list(),
+            [],
+            row["effect"],
+            row["squares"] / 2 - price_of_all,
         )
         for row in every.iter_rows(named=True)
     ]

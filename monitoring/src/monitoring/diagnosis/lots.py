@@ -1,177 +1,142 @@
-"""Does a lot bring what its certificate says? And, over all lots, does an element or everything come
-differently?
+"""Does a lot bring what its certificate says?
 
 A lot is tested by itself, from its first heat, at both stations together: `b` is by how much (relative) it
 brings more than its certificate says. Honest lots differ too, by the spread in the reference; so while
-nothing is wrong `b`'s estimate has the variance of that spread plus that of the estimate. It is looked at
-few times, when it has become so and so sure (a group sequential test), and more eagerly for lots that
-bring too little: those make heats miss.
+nothing is wrong `b`'s estimate has the variance of that spread plus that of the estimate. It is looked at a
+few times, most of them soon enough to matter, and more eagerly for lots that bring too little: those make
+heats miss.
 """
+
+import math
+from functools import cache
+from statistics import NormalDist
+from typing import NamedTuple
 
 import polars as pl
 
-from monitoring.diagnosis.budget import (
-    FALSE_ALARMS,
-    HEATS,
-    LOOK_EVERY,
-    SHARES,
-    limit,
-    looks_of_windows,
-    two_sided,
-)
+from monitoring.diagnosis.budget import FALSE_ALARMS, HEATS, SHARES
+from monitoring.diagnosis.furthest import furthest
 from monitoring.diagnosis.looks import beyond
-from monitoring.diagnosis.reference import Reference
+from monitoring.diagnosis.reference import LotSpread, Reference, beside_frame
+from monitoring.diagnosis.untangled import LOT, untangled
+from monitoring.measures.treatments import ROW
 
-LOOK_AT = (0.3, 0.7, 1.1, 3.0)  # information of the estimate in units of the lots' own
-SPENT_AT = (0.15, 0.3, 0.35, 0.2)  # of the budget of the lot
-SPENT_BELOW = 0.75  # of it for too little
-WINDOWS = (200, 400, 800)  # treatments, where lots are looked at together
+LOOK_AT = {12: 1.5, 24: 1.0, 28: 1.0, 30: 1.0, 60: 1.1}
+"""After so many treatments in which the lot was tipped; and how many times the limit it must be off by then.
+Of few heats little is known, and every look costs: so most of them come when it begins to matter.
+"""
+IN_TIME = 30  # of these, some 15 heats at two stations; of a lot that is soon used up, half of it
+LEAST_TOLD = 0.3  # information in units of the spread's: below, chance is all that an estimate shows
+MATTERS_REL = 0.04  # a lot that is so far off should be found in time
+WORTH_REL = 0.025  # and one that is so far off is no false alarm
+TOLD = (0.4, 0.7, 1.0, 1.3, 1.6)  # by lots in time, in units of their mean: grades come in sequences
+HARM_ABOVE = 0.005  # of a lot that brings too much, in units of one that brings as much too little
+FIRST_THINGS_FIRST = (
+    3.0  # power of the harm: at 1 no lot is found in time surely, the little ones take their part
+)
+_NORMAL = NormalDist()
+_LIMITS = [1.5 + 0.05 * step for step in range(80)]
+
+
+class Side(NamedTuple):
+    """Too little or too much of an element in the lots of an additive."""
+
+    of: LotSpread
+    wander: float
+    lots: float
+    harm: float
 
 
 def spreads(reference: Reference) -> pl.DataFrame:
-    """Return one row per additive and element that lots are judged by: spread, and the limits of the looks.
-
-    The budget goes to pairs by the square of what their lots tell, so to those of which an alarm can come in
-    time; and to a pair's lots equally.
+    """Return one row per additive and element that lots are judged by: `sd_rel`, the chances of a false alarm
+    that each lot may spend (`chance_below`, `chance_above`) and their limits (`below`, `above`).
     """
-    known = [
-        (additive, element, of.sd_rel, of.information, of.lots * HEATS * 2 / reference.heats)
-        for additive, elements in reference.lots.items()
-        for element, of in elements.items()
-    ]
-    schema = {
-        "additive": pl.String,
-        "element": pl.String,
-        "sd_rel": pl.Float64,
-        "tells": pl.Float64,
-        "lots": pl.Float64,
-    }
-    pairs = pl.DataFrame(known, schema=schema, orient="row")
-    total = (pairs["tells"] ** 2).sum()
-    budgets = [
-        FALSE_ALARMS * SHARES["lot"] * tells**2 / total / max(1.0, lots)
-        for tells, lots in pairs.select("tells", "lots").iter_rows()
-    ]
-    limits = {
-        f"{side}_{n}": [two_sided(2 * budget * share * spent) for budget in budgets]
-        for n, spent in enumerate(SPENT_AT)
-        for side, share in (("below", SPENT_BELOW), ("above", 1 - SPENT_BELOW))
-    }
-    return pairs.with_columns(pl.Series(name, of, dtype=pl.Float64) for name, of in limits.items())
+    pairs = tuple((a, e, of) for a, elements in reference.lots.items() for e, of in elements.items())
+    return _spreads(pairs, reference.heats, reference.wander.get("lot", 1.0))
 
 
-def lots(pairs: pl.DataFrame, reference: Reference) -> pl.DataFrame:
-    """Look at each lot when it is time; `pairs` as `reference.by_lot` gives them."""
-    lot = ["additive", "lot", "element"]
-    running = (
-        pairs.lazy()
-        .join(spreads(reference).lazy(), on=["additive", "element"])
-        .sort("row")
+@cache
+def _spreads(pairs: tuple[tuple[str, str, LotSpread], ...], heats: int, wander: float) -> pl.DataFrame:
+    many = [max(1.0, of.lots * 2 * HEATS / heats) for _, _, of in pairs]
+    sides = [
+        Side(of, wander, lots, harm)
+        for (_, _, of), lots in zip(pairs, many, strict=True)
+        for harm in (1.0, HARM_ABOVE)
+    ]
+    chances = _shared(sides)
+    rows = []
+    for n, (additive, element, of) in enumerate(pairs):
+        looks = [(of.information * min(1.0, at / of.heats_per_lot), times) for at, times in LOOK_AT.items()]
+        sides_of = chances[2 * n : 2 * n + 2]
+        limits = [furthest(of.sd_rel, looks, worth=WORTH_REL, chance=chance) for chance in sides_of]
+        rows.append((additive, element, of.sd_rel, many[n], *sides_of, *limits))
+    figures = ("sd_rel", "lots", "chance_below", "chance_above", "below", "above")
+    schema = {"additive": pl.String, "element": pl.String} | dict.fromkeys(figures, pl.Float64)
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def looks_at_lots(own: pl.DataFrame) -> pl.LazyFrame:
+    """Return the pairs at which lots are looked at: `estimate` of the lot and its `spread` while nothing is
+    wrong, from `own`, as `untangled.untangled` gives it, with `sd_rel`.
+    """
+    sxx = (pl.col("x") ** 2).cum_sum().over(LOT)
+    return (
+        own.lazy()
         .with_columns(
-            (pl.col("x") * pl.col("y")).cum_sum().over(lot).alias("sxy"),
-            (pl.col("x") ** 2).cum_sum().over(lot).alias("sxx"),
-            pl.col("row").first().over(lot).alias("since"),
+            ((pl.col("x") * pl.col("y")).cum_sum().over(LOT) / sxx).alias("estimate"),
+            (pl.col("sd_rel") ** 2 + 1 / sxx).sqrt().alias("spread"),
+            (pl.col("sd_rel") ** 2 * sxx).alias("told"),
+            pl.col(ROW).cum_count().over(LOT).alias("treatments"),
+            pl.col(ROW).first().over(LOT).alias("since"),
         )
-        .with_columns((pl.col("sxx") * pl.col("sd_rel") ** 2).alias("known"))
-        .with_columns(pl.col("known").shift(1).over(lot).fill_null(0).alias("known_before"))
+        .filter(pl.col("treatments").is_in(list(LOOK_AT)), pl.col("told") >= LEAST_TOLD)
     )
-    looked = []
-    for n, at in enumerate(LOOK_AT):
-        now = running.filter((pl.col("known") >= at) & (pl.col("known_before") < at))
-        estimate = pl.col("sxy") / pl.col("sxx")
-        looked.append(
-            now.select(
-                "row",
-                "since",
-                "element",
-                pl.concat_str("additive", "lot", separator=" ", ignore_nulls=True).alias("subject"),
-                estimate.alias("estimate"),
-                (pl.col("sd_rel") ** 2 + 1 / pl.col("sxx")).sqrt().alias("sd"),
-                pl.when(estimate < 0)
-                .then(pl.col(f"below_{n}"))
-                .otherwise(pl.col(f"above_{n}"))
-                .alias("limit"),
-            )
-        )
-    return beyond(pl.concat(looked), "lot")
 
 
-def together(pairs: pl.DataFrame, reference: Reference) -> pl.DataFrame:
-    """Look every `LOOK_EVERY` treatments whether the lots of the last windows are off together: those of an
-    element (recovery or spectrometer), and all (scale). Lots count by how surely each tells.
+def lots(pairs: pl.DataFrame, standard: pl.DataFrame, reference: Reference) -> pl.DataFrame:
+    """Look at each lot when it is time; `pairs` and `standard` as `reference.by_lot` and `standardised` give
+    them.
     """
-    off = off_together(pairs, reference)
-    elements = off.filter(kind="element")["element"].n_unique()
-    limits = {
-        "element": limit("element", looks_of_windows(elements, len(WINDOWS))),
-        "scale": limit("scale", looks_of_windows(1, len(WINDOWS))),
-    }
-    wander = pl.coalesce("element", pl.lit("scale")).replace_strict(
-        reference.wander, default=1.0, return_dtype=pl.Float64
+    known = pairs.join(spreads(reference), on=["additive", "element"])
+    own = untangled(known, standard, beside_frame(reference.beside))
+    times = pl.col("treatments").replace_strict(LOOK_AT, return_dtype=pl.Float64)
+    looks = looks_at_lots(own).select(
+        ROW,
+        "since",
+        "element",
+        pl.concat_str("additive", "lot", separator=" ", ignore_nulls=True).alias("subject"),
+        "estimate",
+        (pl.col("spread") * reference.wander.get("lot", 1.0)).alias("sd"),
+        (pl.when(pl.col("estimate") < 0).then("below").otherwise("above") * times).alias("limit"),
     )
-    judged = off.lazy().with_columns(
-        pl.col("kind").replace_strict(limits, return_dtype=pl.Float64).alias("limit"),
-        pl.col("sd") * wander,
-    )
-    return pl.concat([beyond(judged.filter(kind=kind), kind) for kind in limits])
+    return beyond(looks, "lot")
 
 
-def wander(pairs: pl.DataFrame, reference: Reference) -> dict[str, float]:
-    """Return, from heats where nothing is wrong, how much further lots are off together than they should
-    be by chance: the root mean square in standard deviations, and 1 at least.
+def _shared(sides: list[Side]) -> list[float]:
+    """Share the lots' budget so that it saves most: what counts is the squares by which a lot that matters
+    would shift the results still to come (Taguchi's loss), times the chance that it is found in time; every
+    chance of a false alarm costs. By bisection of what a false alarm is worth (Lagrange).
     """
-    off = off_together(pairs, reference).with_columns(pl.coalesce("element", pl.lit("scale")).alias("of"))
-    figures = (
-        off.group_by("of").agg((pl.col("estimate") / pl.col("sd")).pow(2).mean().sqrt().clip(1.0)).sort("of")
-    )
-    return dict(figures.iter_rows())
+    budget = FALSE_ALARMS * SHARES["lot"]
+    low, high = -20.0, 60.0
+    chosen: list[float] = []
+    for _ in range(50):
+        price = (low + high) / 2
+        chosen = [_best(side, math.exp(price)) for side in sides]
+        spent = sum(side.lots * chance for side, chance in zip(sides, chosen, strict=True))
+        low, high = (price, high) if spent > budget else (low, price)
+    return [chance * budget / spent for chance in chosen]
 
 
-def off_together(pairs: pl.DataFrame, reference: Reference) -> pl.DataFrame:
-    """Return every look: `kind`, `element`, `row`, `since`, `estimate`, `sd`."""
-    known = pairs.join(spreads(reference).select("additive", "element", "sd_rel"), on=["additive", "element"])
-    sums = (
-        known.lazy()
-        .with_columns((pl.col("row") // LOOK_EVERY).alias("block"))
-        .group_by("block", "additive", "lot", "element")
-        .agg(
-            (pl.col("x") * pl.col("y")).sum().alias("sxy"),
-            (pl.col("x") ** 2).sum().alias("sxx"),
-            pl.col("sd_rel").first(),
-        )
-        .collect()
-        .lazy()
-    )
-    blocks_in_all = (known["row"][-1] if known.height else 0) // LOOK_EVERY
-    found = []
-    for window in WINDOWS:
-        blocks = window // LOOK_EVERY
-        lot = (
-            sums.with_columns(
-                pl.int_ranges(pl.col("block"), pl.col("block") + blocks, dtype=pl.UInt32).alias("end")
-            )
-            .explode("end")
-            .filter(pl.col("end").is_between(blocks - 1, blocks_in_all - 1))
-            .group_by("end", "additive", "lot", "element")
-            .agg(pl.col("sxy").sum(), pl.col("sxx").sum(), pl.col("sd_rel").first())
-            .filter(pl.col("sxx") > 0)
-            .with_columns((1 / (pl.col("sd_rel") ** 2 + 1 / pl.col("sxx"))).alias("sure"))
-            .with_columns((pl.col("sxy") / pl.col("sxx") * pl.col("sure")).alias("weighted"))
-        )
-        for kind, by in (("element", ["end", "element"]), ("scale", ["end"])):
-            element = (
-                pl.col("element") if kind == "element" else pl.lit(None, dtype=pl.String).alias("element")
-            )
-            found.append(
-                lot.group_by(by)
-                .agg(pl.col("weighted").sum(), pl.col("sure").sum())
-                .select(
-                    pl.lit(kind).alias("kind"),
-                    element,
-                    ((pl.col("end") + 1) * LOOK_EVERY - 1).alias("row"),
-                    ((pl.col("end") + 1 - blocks) * LOOK_EVERY).alias("since"),
-                    (pl.col("weighted") / pl.col("sure")).alias("estimate"),
-                    (1 / pl.col("sure").sqrt()).alias("sd"),
-                )
-            )
-    return pl.concat(found).collect()
+def _best(side: Side, price: float) -> float:
+    of = side.of
+    in_time = min(IN_TIME, of.heats_per_lot / 2)
+    to_come = side.harm * (of.information * (1 - in_time / of.heats_per_lot)) ** FIRST_THINGS_FIRST
+    told = [of.information * in_time / of.heats_per_lot * share for share in TOLD]
+    sures = [(1 / math.sqrt(known), side.wander * math.sqrt(of.sd_rel**2 + 1 / known)) for known in told]
+
+    def worth(limit: float) -> float:
+        found = sum(_NORMAL.cdf((MATTERS_REL - limit * spread) / error) for error, spread in sures)
+        return float(to_come * found / len(sures) - price * _NORMAL.cdf(-limit))
+
+    return _NORMAL.cdf(-max(_LIMITS, key=worth))

@@ -28,7 +28,7 @@ class ElementError(Struct):
     sd: Above0
 
 
-class LotSpread(Struct):
+class LotSpread(Struct, frozen=True):
     """How far, relative, lots differ from their certificates: 1 sd, from heat errors; and what a heat
     tells.
     """
@@ -37,6 +37,16 @@ class LotSpread(Struct):
     sd_rel: Above0
     heats_per_lot: float
     information: float  # of a whole lot: 1 / (standard error)^2
+
+
+class Beside(Struct):
+    """What goes with the errors of an element in the same heat: `partner`, the element whose errors tell most
+    of them, and `slope`, by how much; `sd`, what is left, besides lots, in standard deviations of the error.
+    """
+
+    partner: str | None
+    slope: float
+    sd: Above0
 
 
 class Windows(Struct):
@@ -74,8 +84,9 @@ class Station(Struct):
 
 class Reference(Struct):
     """One bundle's reference. `heats`: treatments in all. `lots`: additive to element to spread, both
-    stations together. `wander`: by how much more than lots and noise explain all lots of an element, or of
-    every one ("scale"), are off together by themselves, as a factor on the standard deviation.
+    stations together. `wander`: by how much more than lots and noise explain a lot ("lot"), all lots of an
+    element, or every one ("scale"), are off by themselves, as a factor on the standard deviation. `beside`:
+    by station and element; none in a reference that was made before there was any.
     """
 
     bundle_hash: str | None
@@ -84,12 +95,33 @@ class Reference(Struct):
     lots: dict[str, dict[str, LotSpread]]
     wander: dict[str, float]
     format: Literal["monitoring-reference/v1"]
+    beside: dict[str, dict[str, Beside]] = {}
 
 
 def errors_frame(of: dict[str, dict[str, ElementError]], mean: str, sd: str) -> pl.DataFrame:
     """Return `grade`, `element` and the two figures as a frame to join by."""
     rows = [(g, e, error.mean, error.sd) for g, elements in of.items() for e, error in elements.items()]
     schema = {"grade": pl.String, "element": pl.String, mean: pl.Float64, sd: pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def spread_frame(reference: Reference) -> pl.DataFrame:
+    """Return `additive`, `element`, `sd_rel` of the lots that are judged, as a frame to join by."""
+    rows = [(a, e, of.sd_rel) for a, elements in reference.lots.items() for e, of in elements.items()]
+    schema = {"additive": pl.String, "element": pl.String, "sd_rel": pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def beside_frame(of: dict[str, dict[str, Beside]]) -> pl.DataFrame:
+    """Return `station`, `element`, `partner`, `slope`, `sd` as a frame to join by."""
+    rows = [(s, e, b.partner, b.slope, b.sd) for s, elements in of.items() for e, b in elements.items()]
+    schema = {
+        "station": pl.String,
+        "element": pl.String,
+        "partner": pl.String,
+        "slope": pl.Float64,
+        "sd": pl.Float64,
+    }
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 

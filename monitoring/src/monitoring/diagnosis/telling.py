@@ -48,10 +48,10 @@ def kept_rows(file: Path | str, plant_id: str | None) -> pl.LazyFrame:
 
 def as_json(rows: pl.LazyFrame, reference: Reference) -> str:
     """Return `{"plants": {plant_id: {"treatments", "findings": [...], "facts": [...]}}}`."""
-    ids = rows.select(pl.col("plant_id").unique().sort()).collect()["plant_id"]
+    of_plants = rows.collect()
     plants = {
-        plant_id: _plant(rows.filter(pl.col("plant_id") == plant_id).collect().lazy(), reference)
-        for plant_id in ids
+        plant_id: _plant(of_plants.filter(plant_id=plant_id).lazy(), reference)
+        for plant_id in of_plants["plant_id"].unique().sort()
     }
     return msgspec.json.encode({"plants": plants}).decode()
 

@@ -1,0 +1,49 @@
+"""How far the estimate of an honest lot goes by chance, over all the looks at it.
+
+While nothing is wrong a lot is off its certificate by a normal number of known spread, and its estimate
+wanders around that. The looks hang together, so their tail probabilities don't add up: what they spend
+together is counted on many lots that are drawn, always the same ones. A lot that really is as far off as is
+worth an alarm is no false one.
+"""
+
+import math
+import random
+from collections.abc import Sequence
+from functools import cache
+from statistics import NormalDist
+
+import polars as pl
+
+Looks = Sequence[tuple[float, float]]
+LOTS = 20_000
+SURE = 0.004  # chances below are taken from the normal tail beyond this one: too few lots are drawn for them
+_NORMAL = NormalDist()
+
+
+def furthest(sd_rel: float, looks: Looks, *, worth: float, chance: float) -> float:
+    """Return the limit, in standard deviations, that an estimate of an honest lot is below with this chance
+    at any of its looks. `looks`: of each the information, 1 / (standard error of the lot's estimate)^2, and
+    by how many times the limit it must be below; `worth`: a lot that is so far off, relative, is not honest.
+    """
+    drawn = _drawn(len(looks))
+    noise = pl.lit(0.0)
+    before, beyond = 0.0, []
+    for n, (known, times) in enumerate(looks):
+        noise = noise + pl.col(f"w{n}") * math.sqrt(max(0.0, known - before))
+        spread = math.sqrt(sd_rel**2 + 1 / known)
+        beyond.append(-(pl.col("b") * sd_rel + noise / known) / (spread * times))
+        before = known
+    honest = (pl.col("b") * sd_rel).abs() < worth
+    far = drawn.select(pl.when(honest).then(pl.max_horizontal(beyond)).otherwise(-math.inf).alias("far"))[
+        "far"
+    ]
+    counted = max(chance, SURE)
+    found = float(far.quantile(1 - counted, "higher") or 0.0)
+    return max(0.0, found) + _NORMAL.inv_cdf(1 - min(chance, 0.5)) - _NORMAL.inv_cdf(1 - min(counted, 0.5))
+
+
+@cache
+def _drawn(looks: int) -> pl.DataFrame:
+    chance = random.Random(1)  # noqa: S311 (no secret)
+    names = ["b", *(f"w{n}" for n in range(looks))]
+    return pl.DataFrame({name: [chance.gauss() for _ in range(LOTS)] for name in names})
