@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -12,7 +13,10 @@ import pytest
 from referencing import Registry, Resource
 
 from monitoring.base_predictions import request_of, with_base_predictions
-from monitoring.errors import UnreachableModelServiceError
+from monitoring.cli import main
+from monitoring.diagnosis.reference import read
+from monitoring.diagnosis.telling import kept_rows
+from monitoring.errors import UnreachableModelServiceError, UnreadableFileError
 from tests.conftest import free_port
 from tests.generator import CONTRACTS
 from tests.lake_rows import as_rows, heat
@@ -83,6 +87,32 @@ def test_heats_are_predicted_and_those_that_are_abstained_from_are_left_out(stub
     assert {one["element"]: one["base_pct"] for one in found["weighed_predicted"][0]} == {
         element: of["base_pct"] for element, of in answer["elements"].items()
     }
+
+
+def test_a_reference_is_made_from_the_rows_that_a_model_was_trained_on(
+    stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_rows([heat(1), heat(2)]).collect().write_parquet(tmp_path / "kept.parquet")
+    monkeypatch.setenv("MONITORING_LAKE", str(tmp_path / "no-lake-here"))
+
+    code = main(["reference", "--model-url", stub.url, "--heats", str(tmp_path / "kept.parquet")])
+
+    bundle_hash = json.loads(ANSWER.read_text())["model"]["bundle_hash"]
+    made = read(tmp_path / "references" / f"{bundle_hash}.json")
+    assert code == 0
+    assert (made.bundle_hash, made.heats) == (bundle_hash, 1)
+
+
+@pytest.mark.parametrize("content", [None, b"no Parquet", "another table"])
+def test_rows_that_cannot_be_read_are_said(tmp_path: Path, content: object) -> None:
+    file = tmp_path / "kept.parquet"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    elif content:
+        pl.DataFrame({"heat": [1]}).write_parquet(file)
+
+    with pytest.raises(UnreadableFileError, match=r"kept\.parquet: .+; allowed: .*rows of the lake"):
+        kept_rows(file, None)
 
 
 def test_a_service_that_is_not_there_is_named() -> None:

@@ -17,7 +17,7 @@ from monitoring.collection.collector import collect
 from monitoring.dashboard.app import create_app
 from monitoring.diagnosis import reference
 from monitoring.diagnosis.building import build
-from monitoring.diagnosis.telling import as_json, imported_rows, lake_rows
+from monitoring.diagnosis.telling import as_json, imported_rows, kept_rows, lake_rows
 from monitoring.errors import MonitoringError
 from monitoring.settings import Settings
 
@@ -40,6 +40,13 @@ def main(arguments: list[str] | None = None) -> int:
     )
     making.add_argument("--model-url", metavar="URL", help="a Model Service with that model, to be asked")
     making.add_argument(
+        "--heats",
+        type=Path,
+        metavar="PARQUET",
+        help="rows of the lake that the model learnt from, where not those imported: such as the ML pipeline "
+        "keeps under the data_sha256 of release.json; with --model-url",
+    )
+    making.add_argument(
         "--output", type=Path, metavar="FILE", help="default: beside the lake, where `serve` looks for it"
     )
     telling = commands.add_parser(
@@ -61,7 +68,9 @@ def main(arguments: list[str] | None = None) -> int:
             case "replay":
                 _tell(replay(settings.lake))
             case "reference":
-                print(_reference(settings, options.model_url, options.output))
+                if options.heats is not None and options.model_url is None:
+                    parser.error("--heats needs --model-url: a Model Service predicts for them")
+                print(_reference(settings, options.model_url, options.heats, options.output))
             case "diagnose":
                 rows = lake_rows(settings.lake, settings.plant_id)
                 print(as_json(rows, reference.read(options.reference)))
@@ -79,14 +88,17 @@ def _tell(taken: Taken) -> None:
     print(f"{taken.new} new, {taken.known} known already, {taken.refused} refused")
 
 
-def _reference(settings: Settings, model_url: str | None, output: Path | None) -> Path:
+def _reference(settings: Settings, model_url: str | None, heats: Path | None, output: Path | None) -> Path:
     """Without a Model Service, the heats of the bus are taken with the predictions that they came with."""
     if model_url is None:
         rows = lake_rows(settings.lake, settings.plant_id)
         hashes = rows.select(pl.col("weighed_bundle_hash").drop_nulls().unique()).collect().to_series()
         bundle_hash = hashes[0] if hashes.len() == 1 else None
     else:
-        rows, bundle_hash = with_base_predictions(imported_rows(settings.lake, settings.plant_id), model_url)
+        learnt_from = kept_rows if heats else imported_rows
+        rows, bundle_hash = with_base_predictions(
+            learnt_from(heats or settings.lake, settings.plant_id), model_url
+        )
     file = output or settings.references_folder / f"{bundle_hash}.json"
     reference.write(build(rows, bundle_hash), file)
     return file

@@ -10,6 +10,7 @@ from monitoring.diagnosis.diagnose import diagnose
 from monitoring.diagnosis.facts import facts
 from monitoring.diagnosis.findings import Finding
 from monitoring.diagnosis.reference import Reference
+from monitoring.errors import UnreadableFileError
 from monitoring.lake.tables import find_table, no_rows, scan
 from monitoring.measures.treatments import of_the_bus
 
@@ -24,6 +25,24 @@ def imported_rows(lake: Path, plant_id: str | None) -> pl.LazyFrame:
     """Return the rows of a lake that were imported: the past that the first model was trained on."""
     heats = find_table(lake, "heats")
     rows = (scan(heats) if heats else no_rows("heats")).filter(pl.col("origin") == "import")
+    return rows if plant_id is None else rows.filter(pl.col("plant_id") == plant_id)
+
+
+def kept_rows(file: Path, plant_id: str | None) -> pl.LazyFrame:
+    """Return the rows of a lake that somebody kept as Parquet. Raises UnreadableFileError."""
+    if not file.is_file():
+        raise UnreadableFileError("not there", where=str(file), allowed="a Parquet file of rows of the lake")
+    try:
+        rows = pl.scan_parquet(file)
+        missing = set(no_rows("heats").collect_schema().names()) - set(rows.collect_schema().names())
+    except pl.exceptions.PolarsError as error:
+        raise UnreadableFileError(
+            str(error).splitlines()[0], where=str(file), allowed="a Parquet file of rows of the lake"
+        ) from error
+    if missing:
+        raise UnreadableFileError(
+            f"no column {', '.join(sorted(missing))}", where=str(file), allowed="rows of the lake's heats"
+        )
     return rows if plant_id is None else rows.filter(pl.col("plant_id") == plant_id)
 
 
