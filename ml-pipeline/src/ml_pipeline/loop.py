@@ -92,9 +92,8 @@ def retrain_if_due(folders: Folders, rules: Rules, tell: Tell, now: datetime | N
 
 def why_not(folders: Folders, rules: Rules, entries: list[Entry], now: datetime) -> Entry | str:
     """The entry that asks for a run, or why there is none to be made."""
-    champion = registry.registered(folders.tracking_uri, registry.CHAMPION)
     degraded = [e for e in entries if e["what"] == "degraded"]
-    if champion is None or not degraded or degraded[-1]["evidence"]["bundle_hash"] != champion.bundle_hash:
+    if not degraded:  # asked every second: the registry is not
         return "the champion is not degraded"
     asks = degraded[-1]
     runs = [e for e in entries if e["what"] == "retraining"]
@@ -107,6 +106,9 @@ def why_not(folders: Folders, rules: Rules, entries: list[Entry], now: datetime)
         return "the runs of a day are used up"
     if ages and min(ages) < timedelta(seconds=rules.cool_down_s):
         return "the last run is too short ago"
+    champion = registry.registered(folders.tracking_uri, registry.CHAMPION)
+    if champion is None or asks["evidence"]["bundle_hash"] != champion.bundle_hash:
+        return "the champion is not degraded"
     heats = _heats_since(folders, asks["evidence"]["station"], asks["evidence"]["since"])
     if heats < rules.least_heats:
         return f"{heats} of {rules.least_heats} heats since the change are complete"
