@@ -23,7 +23,7 @@ from local_runner.settings import ENDLESS_HEATS, Settings
 from local_runner.story import Story
 
 FOLDER, DOCS = "build/loop", "docs/loop"
-HEALTHY, LOT, REFERENCE_S = 120, "SiMn SiMn-9001", 180.0
+HEALTHY, LOT, REFERENCE_S = 120, "SiMn SM-9001", 180.0
 REFUSED = 3  # exit code of a candidate that has not passed the gate
 HEATS_PER_MINUTE = 600.0
 SHUFFLED_HEATS, LATER_DAYS = 700, 10
@@ -91,7 +91,7 @@ def whole_story(story: Story) -> None:
 
     story.happens("simn-lot-low")
     story.tell("plant", "A lot of SiMn comes with 4 % less Mn than its certificate says.")
-    story.until("an alarm names the lot", lambda: _named(story, "lot", LOT), 250)
+    story.until("an alarm names the lot", lambda: _named(story, "lot", LOT, begin_of_lot), 250)
     story.happens()
     if story.entry("retraining"):
         raise StageMissing("a lot must not retrain the model, and did")
@@ -151,8 +151,9 @@ def one_cause(scenario: str, cause: str, diagnosis: str, within: int) -> Callabl
     def tell(story: Story) -> None:
         healthy(story)
         story.happens(scenario)
+        begun = story.heats()
         story.tell("plant", f"From now on: {scenario}.")
-        found = story.until(f"it is called {cause}", lambda: _named(story, cause), within)
+        found = story.until(f"it is called {cause}", lambda: _named(story, cause, since=begun), within)
         if found["diagnosis"] != diagnosis:
             raise StageMissing(f"{cause} was put down to {found['diagnosis']}, not to {diagnosis}")
         story.play(60, "60 heats more")
@@ -193,10 +194,10 @@ STORIES: dict[str, Callable[[Story], None]] = {
 }
 
 
-def _named(story: Story, cause: str, subject: str | None = None) -> dict[str, Any] | None:
+def _named(story: Story, cause: str, subject: str | None = None, since: int = 0) -> dict[str, Any] | None:
     for finding in story.findings():
-        names = [(finding["cause"], finding["subject"])]
-        names += [(one["cause"], one["subject"]) for one in finding["named"]]
+        names = [(one["cause"], one["subject"]) for one in finding["named"] if one["row"] >= since]
+        names += [(finding["cause"], finding["subject"])] if finding["last_row"] >= since else []
         if any(name == cause and subject in (None, of) for name, of in names):
             return finding
     return None
