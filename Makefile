@@ -4,7 +4,7 @@ COMPONENTS := ml-pipeline backend monitoring model-service infra/plant-simulator
 RUNNER := $(MAKE) --no-print-directory -C infra/local
 
 .DEFAULT_GOAL := help
-.PHONY: help check test verify test-twofold demo bench report load reproduce model-image compose-up compose-test compose-down lock clean $(COMPONENTS) tests
+.PHONY: help check test verify test-twofold demo loop bench report load reproduce model-image compose-up compose-test compose-down lock clean $(COMPONENTS) tests
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z][a-zA-Z_-]*:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,6 +13,9 @@ help:  ## this list
 
 demo:  ## the whole product on this machine until Ctrl-C; HEADLESS=1 HEATS=200 plays to completion and proves it
 	@$(RUNNER) run
+
+loop:  ## the loop in one command, headless: a lot, a new practice, a bad candidate, a rollback; or SCENARIO=price, aim, spectrometer, ...
+	@$(RUNNER) loop SCENARIO="$(SCENARIO)"
 
 test:  ## on a fresh machine: every component's checks and tests, then contract and system tests of the whole
 	@$(RUNNER) doctor

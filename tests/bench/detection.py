@@ -54,6 +54,7 @@ EXPECTED = {
     "late-and-twice": "late",
     "oxygen-lost": "reading_missing",
     "new-deoxidation": "practice",
+    "pre-deoxidation": "practice",
 }
 """Scenario to the cause that should be named: alarms, and for the four without one, facts."""
 

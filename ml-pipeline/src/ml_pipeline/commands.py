@@ -153,6 +153,14 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
+def _watch(arguments: argparse.Namespace, settings: Settings) -> None:
+    from ml_pipeline.loop import Rules
+    from ml_pipeline.watching import watch
+
+    rules = Rules(settings.consent, settings.most_runs_a_day, settings.cool_down_s, settings.least_heats)
+    watch(_folders(arguments, settings), settings.nats_url, rules, _tell, once=arguments.once)
+
+
 def _ledger(arguments: argparse.Namespace, settings: Settings) -> None:
     from ml_pipeline import ledger
 
@@ -263,6 +271,10 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     made.add_argument("version", metavar="MODEL_VERSION")
     made.add_argument("--why", required=True)
     made.add_argument("--evidence", type=_pair, nargs="*", default=[], metavar="NAME=VALUE")
+    made = command(
+        "watch", _watch, "the loop: hear what monitoring says; retrain, shadow, promote, roll back"
+    )
+    made.add_argument("--once", action="store_true", help="do what there is to do, then stop")
     command("ledger", _ledger, "who promoted what, when and why; a broken chain is an error")
 
     made = command(

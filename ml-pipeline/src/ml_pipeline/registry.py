@@ -33,6 +33,8 @@ SERVED_MODEL = Path(__file__).with_name("served_model.py")
 MODEL = "steel-additives"
 EXPERIMENT = "steel-additives"
 CANDIDATE, CHALLENGER, CHAMPION = ALIASES = ("candidate", "challenger", "champion")
+SHADOW = "shadow"
+"""A link only: what stands behind the shadow address, a challenger or the champion before."""
 FOLDERS = ("report", "card")
 """Of files that are logged in a folder of their own."""
 HOLDOUT = "holdout."

@@ -39,3 +39,14 @@ def link(models: Path, name: str, version: str) -> None:
     new.unlink(missing_ok=True)
     new.symlink_to(version)
     os.replace(new, models / name)  # noqa: PTH105 (Path.replace would do the same; the rename is what makes it atomic)
+
+
+def unlink(models: Path, name: str) -> None:
+    """Let `models/<name>` point nowhere."""
+    (models / name).unlink(missing_ok=True)
+
+
+def linked(models: Path, name: str) -> str | None:
+    """The version that `models/<name>` points to, or None."""
+    link = models / name
+    return link.readlink().name if link.is_symlink() and link.exists() else None

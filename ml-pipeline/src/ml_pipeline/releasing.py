@@ -3,7 +3,7 @@
 recipe.json environment.json run.json registration.json
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -106,9 +106,12 @@ def run_package(folders: Folders, tell: Tell) -> None:
         )
 
 
-def promote(folders: Folders, version: str, why: str, tell: Tell) -> None:
+def promote(
+    folders: Folders, version: str, why: str, tell: Tell, evidence: Mapping[str, Any] | None = None
+) -> None:
     """Make a released version the champion: alias, link, ledger. Also the way back to an earlier one.
 
+    The champion before goes on in shadow, so that both can be compared on the same heats.
     Raises RegistryError where it is not registered or not released.
     """
     found = registry.registered(folders.tracking_uri, version)
@@ -124,13 +127,16 @@ def promote(folders: Folders, version: str, why: str, tell: Tell) -> None:
     before = registry.registered(folders.tracking_uri, registry.CHAMPION)
     registry.set_alias(folders.tracking_uri, registry.CHAMPION, version)
     link(folders.models, registry.CHAMPION, version)
-    evidence = {
+    if before is not None and before.version != version and (folders.models / before.version).is_dir():
+        link(folders.models, registry.SHADOW, before.version)
+    told = {
+        **(evidence or {}),
         "before": before.version if before else None,
         "bundle_hash": found.bundle_hash,
         "run_id": found.run_id,
         "image": found.tags.get("image_digest"),
     }
-    _tell_ledger(folders, registry.CHAMPION, version, why, evidence)
+    _tell_ledger(folders, registry.CHAMPION, version, why, told)
     tell(f"package: version {version} is champion, {folders.models / registry.CHAMPION} points to it")
 
 

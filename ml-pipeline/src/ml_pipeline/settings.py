@@ -28,3 +28,11 @@ class Settings(BaseSettings):
     """Build the Model Image: where engine and base image are at hand, never, or fail where they are not."""
     image_name: str = "steel-additives"
     base_image: str = "python:3.11-slim-bookworm"
+    nats_url: str = "nats://127.0.0.1:4222"
+    consent: Literal["person", "automatic"] = "person"
+    """Whether a person approves each promotion of the loop."""
+    most_runs_a_day: int = Field(default=4, ge=0)
+    cool_down_s: float = Field(default=6 * 3600.0, ge=0)
+    """Between two runs of the loop."""
+    least_heats: int = Field(default=250, ge=1)
+    """Complete since a change before the loop learns from them."""

@@ -1,4 +1,4 @@
-"""The command line: `local-runner demo`, `local-runner doctor`."""
+"""The command line: `local-runner demo`, `loop`, `front`, `doctor`."""
 
 import argparse
 import os
@@ -9,6 +9,8 @@ from pathlib import Path
 from local_runner.demo import demo
 from local_runner.doctor import problems
 from local_runner.errors import AlreadyRunning, PortTaken, RunnerError, StopAsked
+from local_runner.front import serve
+from local_runner.loop import STORIES, loop
 from local_runner.progress import say
 from local_runner.settings import read_settings
 
@@ -22,7 +24,17 @@ def main() -> int:
     )
     run.add_argument("--root", type=Path, default=Path.cwd(), help="the repository's root")
     commands.add_parser("doctor", help="say what this machine lacks")
+    telling = commands.add_parser("loop", help="the story of the loop; exit code 1 where a stage is missing")
+    telling.add_argument("--root", type=Path, default=Path.cwd(), help="the repository's root")
+    telling.add_argument("--scenario", default="story", choices=sorted(STORIES))
+    fronting = commands.add_parser("front", help="the fixed addresses of the Model Service")
+    fronting.add_argument("--program", required=True)
+    fronting.add_argument("--models", type=Path, required=True)
+    fronting.add_argument("--live-port", type=int, required=True)
+    fronting.add_argument("--shadow-port", type=int, required=True)
     arguments = parser.parse_args()
+    if arguments.command == "front":
+        return serve(arguments.program, arguments.models, arguments.live_port, arguments.shadow_port)
 
     missing = problems()
     for sentence in missing:
@@ -34,7 +46,10 @@ def main() -> int:
     except RunnerError as error:
         return _told(error)
     try:
-        demo(settings, dict(os.environ))
+        if arguments.command == "loop":
+            loop(settings, dict(os.environ), arguments.scenario)
+        else:
+            demo(settings, dict(os.environ))
     except StopAsked as stop:
         say(f"   stopped by {signal.Signals(stop.signal_number).name}; the next start goes on from here")
         return 128 + stop.signal_number if settings.headless else 0

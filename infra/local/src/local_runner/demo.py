@@ -20,6 +20,7 @@ from local_runner.preparation import make_database, make_environments, make_firs
 from local_runner.processes import Processes
 from local_runner.progress import say, step
 from local_runner.readiness import get_json
+from local_runner.references import References
 from local_runner.settings import ENDLESS_HEATS, Settings
 
 
@@ -90,8 +91,10 @@ def run_until_stopped(plan: Plan, processes: Processes, facts: Remembered) -> No
         with step("mlflow"):
             wait_until_ready(plan.mlflow(), processes)
     played = not plan.settings.heats
+    references = References(plan, processes)
     while True:
         processes.pause()
+        references.tend()
         if not played and processes.finished("plant"):
             say(f"   the plant has ended: {processes.require_success('plant')}")
             played = True
@@ -125,7 +128,7 @@ def choose_ports(settings: Settings, facts: Remembered) -> Ports:
     backend, model, monitoring, mlflow, nats = [port or free_port() for port in wanted.values()]
     facts.nats_port = nats
     remember(settings.demo_dir, facts)
-    return Ports(backend, model, monitoring, mlflow, nats, nats_monitor=free_port())
+    return Ports(backend, model, monitoring, mlflow, nats, nats_monitor=free_port(), shadow=free_port())
 
 
 def url_lines(plan: Plan) -> list[str]:

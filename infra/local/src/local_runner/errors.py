@@ -33,6 +33,10 @@ class HeatsMissing(RunnerError):
     """The lake does not hold every completed treatment exactly once."""
 
 
+class StageMissing(RunnerError):
+    """A stage of the loop did not happen."""
+
+
 class StopAsked(Exception):
     """A person or a supervisor asked the demo to stop (Ctrl-C, SIGTERM)."""
 

@@ -29,6 +29,7 @@ class Ports:
     mlflow: int
     nats: int
     nats_monitor: int
+    shadow: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,33 @@ class Plan:
         return self.settings.demo_dir / "lake"
 
     @property
+    def models(self) -> Path:
+        """Released models, and the links that say which stand behind the addresses."""
+        return self.settings.demo_dir / "models"
+
+    @property
     def champion(self) -> Path:
-        return self.settings.demo_dir / "models" / "champion"
+        return self.models / "champion"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.settings.demo_dir / "mlflow" / "artifacts"
+
+    @property
+    def ledger(self) -> Path:
+        return self.artifacts / "ledger.jsonl"
+
+    @property
+    def references(self) -> Path:
+        return self.settings.demo_dir / "references"
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Link of the release folder to the fixed address that it stands behind."""
+        return {
+            "champion": f"http://{LOOPBACK}:{self.ports.model}",
+            "shadow": f"http://{LOOPBACK}:{self.ports.shadow}",
+        }
 
     def program(self, component: str, name: str) -> str:
         """Return the path of an installed program of a component."""
@@ -82,30 +108,33 @@ class Plan:
             "backend": {
                 "BACKEND_DATABASE_URL": f"sqlite:///{folder / 'backend.sqlite'}",
                 "BACKEND_NATS_URL": nats_url,
-                "BACKEND_MODEL_LIVE_URL": str(urls["model_service"]),
+                "BACKEND_MODEL_LIVE_URL": self.addresses["champion"],
+                "BACKEND_MODEL_SHADOW_URL": self.addresses["shadow"],
                 "BACKEND_PLANT_ID": PLANT_ID,
                 "BACKEND_HOST": LOOPBACK,
                 "BACKEND_PORT": str(ports.backend),
                 "BACKEND_COOKIE_SECURE": "false",  # plain HTTP on this machine
             },
-            "model-service": {
-                "MODEL_SERVICE_BUNDLE": str(self.champion),
-                "MODEL_SERVICE_HOST": LOOPBACK,
-                "MODEL_SERVICE_PORT": str(ports.model),
-            },
+            "model-service": {},
             "monitoring": {
                 "MONITORING_LAKE": str(self.lake),
                 "MONITORING_NATS_URL": nats_url,
                 "MONITORING_PLANT_ID": PLANT_ID,
                 "MONITORING_HOST": LOOPBACK,
                 "MONITORING_PORT": str(ports.monitoring),
+                "MONITORING_REFERENCES": str(self.references),
+                "MONITORING_DIAGNOSE_EVERY_S": f"{self.settings.diagnose_every_s:g}",
+                "MONITORING_DEGRADED_COOL_DOWN_S": f"{self.settings.cool_down_s:g}",
             },
             "ml-pipeline": {
                 "ML_PIPELINE_LAKE": str(self.lake),
                 "ML_PIPELINE_TRACKING_URI": self.tracking_uri,
-                "ML_PIPELINE_ARTIFACTS": str(folder / "mlflow" / "artifacts"),
+                "ML_PIPELINE_ARTIFACTS": str(self.artifacts),
+                "ML_PIPELINE_NATS_URL": nats_url,
+                "ML_PIPELINE_CONSENT": self.settings.consent,
+                "ML_PIPELINE_COOL_DOWN_S": f"{self.settings.cool_down_s:g}",
                 "ML_PIPELINE_WORK": str(folder / "pipeline"),
-                "ML_PIPELINE_MODELS": str(self.champion.parent),
+                "ML_PIPELINE_MODELS": str(self.models),
                 "ML_PIPELINE_TRIAL": "true",  # a demo is for trying out, edited code too
                 "ML_PIPELINE_IMAGE": "never",
                 "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -130,10 +159,7 @@ class Plan:
         """The product, in its starting order. What has no port is ready when NATS says that it listens."""
         monitor = self.ports.nats_monitor
         return [
-            Service(
-                self.command("model-service", "model-service", "serve"),
-                self._answers(self.ports.model, "/health/ready"),
-            ),
+            Service(self.front(), self._answers(self.ports.model, "/health/ready")),
             Service(
                 self.command("backend", "backend-serve", "serve"),
                 self._answers(self.ports.backend, "/health/ready"),
@@ -154,7 +180,17 @@ class Plan:
                 self.command("monitoring", "monitoring-serve", "serve"),
                 self._answers(self.ports.monitoring, "/health/ready"),
             ),
+            Service(self.command("ml-pipeline", "ml-pipeline-watch", "watch"), lambda: True),
         ]
+
+    def front(self) -> Command:
+        """What stands behind the addresses `live` and `shadow`, swapped when the links say so."""
+        argv = (
+            *(str(self.settings.root / "infra/local/.venv/bin/local-runner"), "front"),
+            *("--program", self.program("model-service", "model-service"), "--models", str(self.models)),
+            *("--live-port", str(self.ports.model), "--shadow-port", str(self.ports.shadow)),
+        )
+        return Command("model-service", argv)
 
     def mlflow(self) -> Service:
         """MLflow's page for people; the pipeline itself writes to the same database without it."""

@@ -89,6 +89,16 @@ class Processes:
             raise StepFailed(f"{name} {ending(popen.returncode)}.\n{self.tail(name)}")
         return self.last_line(name)
 
+    def exit_code(self, name: str) -> int:
+        """Forget a finished process and return its exit code."""
+        popen = self._running[name].popen
+        self.stop(name)
+        return int(popen.returncode)
+
+    def pids(self) -> dict[str, int]:
+        """What runs now, by name."""
+        return {name: process.popen.pid for name, process in self._running.items()}
+
     def run(self, command: Command, step: Step) -> str:
         """Run a command to its end and return its last line; raise `StepFailed` with its last lines."""
         self.launch(command)
@@ -184,9 +194,7 @@ class Processes:
         self._write_pids()
 
     def _write_pids(self) -> None:
-        write_json(
-            self._demo_dir / "pids.json", {name: process.popen.pid for name, process in self._running.items()}
-        )
+        write_json(self._demo_dir / "pids.json", self.pids())
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:

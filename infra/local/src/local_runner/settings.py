@@ -29,6 +29,9 @@ class Settings:
     leave_every: int = 3
     history_heats: int = 2000
     seed: int = 1
+    consent: str = "automatic"
+    cool_down_s: float = 6 * 3600.0
+    diagnose_every_s: float = 30.0
 
 
 def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
@@ -51,6 +54,7 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
         leave_every=_number(environment, "LEAVE_EVERY", 0 if headless else 3, most=ENDLESS_HEATS),
         history_heats=_number(environment, "HISTORY_HEATS", 2000, most=ENDLESS_HEATS),
         seed=_number(environment, "SEED", 1, most=2**31),
+        consent=_one_of(environment, "CONSENT", ("automatic", "person")),
     )
 
 
@@ -59,6 +63,13 @@ def _number(environment: Mapping[str, str], name: str, default: int, most: int) 
     if not text.isdecimal() or int(text) > most:
         raise SettingInvalid(f"{name}={text}: a whole number from 0 to {most} is allowed.")
     return int(text)
+
+
+def _one_of(environment: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
+    text = environment.get(name) or allowed[0]
+    if text not in allowed:
+        raise SettingInvalid(f"{name}={text}: {' or '.join(allowed)} is allowed.")
+    return text
 
 
 def _flag(environment: Mapping[str, str], name: str, *, default: bool) -> bool:

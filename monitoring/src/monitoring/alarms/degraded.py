@@ -45,16 +45,17 @@ def degraded(diagnosed: Diagnosed, model_version: str, bundle_hash: str, rule: W
     for finding in diagnosed.findings:
         if finding.diagnosis != "model" or finding.station is None:
             continue
-        violated = violated_windows(diagnosed.alarms, heats, finding, rule)
+        windows = violated_windows(diagnosed.alarms, heats, finding, rule)
+        violated = [one is not None for one in windows[-rule.last :]]
         if len(violated) < rule.least or sum(violated) < rule.least or not violated[-1]:
             continue
-        begun = heats.row(max(finding.since_row, 0), named=True)
+        begun = heats.row(_since(windows), named=True)
         found.append(
             Degraded(
                 finding.plant_id, finding.station, model_version, bundle_hash, finding.diagnosis,
                 finding.elements, finding.sentence[:500],
                 {"cause": finding.cause, "grades": finding.grades, **finding.evidence},
-                finding.detected_at, begun["completed_at"], finding.since_heat,
+                finding.detected_at, begun["completed_at"], begun["heat_no"],
                 {"heats": rule.heats, "least": rule.least, "last": rule.last, "violated": violated},
             )
         )  # fmt: skip
@@ -63,16 +64,41 @@ def degraded(diagnosed: Diagnosed, model_version: str, bundle_hash: str, rule: W
 
 def violated_windows(
     alarms: pl.DataFrame, heats: pl.DataFrame, finding: Finding, rule: Windows
-) -> list[bool]:
-    """Whether each of the last windows holds a look, of the finding's grades, that was beyond its limit;
-    oldest first. Windows are counted back from the newest heat of the station."""
+) -> list[int | None]:
+    """Per window, oldest first: the first heat (row) of the first look, of the finding's grades, that was
+    beyond its limit; None where none was. Windows are counted back from the newest heat of the station."""
     here = heats.filter(station=finding.station)["row"].sort().to_list()
-    beyond = set(
+    newest = here[-rule.heats] if len(here) >= rule.heats else 0
+    looks = (
         alarms.filter(
             (pl.col("kind") == "grade")
             & (pl.col("station") == finding.station)
             & pl.col("subject").is_in(finding.grades)
-        )["row"].to_list()
+        )
+        .sort("row")
+        # What is not wrong any more, or was wrong the other way before, is another matter.
+        .filter(
+            pl.col("row").last().over("subject", "element") >= newest,
+            pl.col("estimate") * pl.col("estimate").last().over("subject", "element") > 0,
+        )
+        .group_by("row")
+        .agg(pl.col("since").max())  # the shortest look that sees it: the longer ones begin before the change
+        .sort("row")
     )
-    windows = [here[max(0, end - rule.heats) : end] for end in range(len(here), 0, -rule.heats)][: rule.last]
-    return [not beyond.isdisjoint(window) for window in reversed(windows) if len(window) == rule.heats]
+    since = {int(row): int(begun) for row, begun in looks.iter_rows()}
+    windows = [here[max(0, end - rule.heats) : end] for end in range(len(here), 0, -rule.heats)]
+    return [
+        next((since[row] for row in window if row in since), None)
+        for window in reversed(windows)
+        if len(window) == rule.heats
+    ]
+
+
+def _since(windows: list[int | None]) -> int:
+    """Where the unbroken run of violated windows that ends now began."""
+    begun = windows[-1]
+    for one in reversed(windows):
+        if one is None:
+            break
+        begun = one
+    return max(0, begun or 0)

@@ -16,6 +16,7 @@ from monitoring.dashboard.rendering import BOX, templates
 from monitoring.dashboard.state import state_of
 from monitoring.measures.against_shadow import sentence
 from monitoring.measures.summary import Summary
+from monitoring.measures.treatments import TREATMENT
 
 NEWEST_TREATMENTS = 12
 DRIFT_ROWS = 12
@@ -58,6 +59,15 @@ def treatments(
         msgspec.json.encode({"treatments": page.rows(named=True), "next": more, "all": known.height}),
         media_type="application/json",
     )
+
+
+@router.get("/api/v1/errors", tags=["figures"])
+def errors(request: Request, heats: Annotated[int, Query(ge=1, le=5000)] = 500) -> Response:
+    """Errors of the predictions for what was weighed, by element, of the newest heats; oldest first."""
+    newest = _reader(request).now().assessed
+    of = newest.treatments.tail(heats).select(TREATMENT)
+    found = newest.errors.join(of, on=TREATMENT, how="semi", maintain_order="left")
+    return Response(msgspec.json.encode({"errors": found.rows(named=True)}), media_type="application/json")
 
 
 @router.get("/health/live", tags=["health"])
