@@ -1,6 +1,7 @@
 """The HTTP that this service needs, as a plain ASGI application: routes, bearer token, limits, problems.
 
-No framework stands between a request and the core: on a millisecond's answer one would cost a third.
+No framework stands between a request and the core: FastAPI takes a tenth of the answer's time, which
+`docs/decisions/0005` measured.
 """
 
 import asyncio

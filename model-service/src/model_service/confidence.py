@@ -38,10 +38,10 @@ def margin_sd(width_sd: float, confidence: float) -> float:
     z = normal_quantile(confidence)
     if width_sd > 2 * _WIDEST:
         return z
-    for _ in range(
-        6
-    ):  # fixed point, from below: the tail behind the far limit shrinks the share of the near one
-        z = normal_quantile(min(confidence + _cdf(z - width_sd), (1 + confidence) / 2))
+    for _ in range(6):  # from below: the tail behind the far limit shrinks the share of the near one
+        before, z = z, normal_quantile(min(confidence + _cdf(z - width_sd), (1 + confidence) / 2))
+        if z == before:
+            break
     return min(z, _MIDDLE * width_sd)
 
 
