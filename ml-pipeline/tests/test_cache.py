@@ -1,6 +1,8 @@
 """What is done is not done again, what has changed is, and a crash costs only the step it happened in."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from conftest import Plant, make_folders
 from ml_pipeline import cache, lake, pipeline
 from ml_pipeline.errors import PipelineError
 from ml_pipeline.pipeline import Folders, Step
+from ml_pipeline.reproduce import first_difference
 
 FIRST_STEPS = ["extract", "validate", "prepare"]
 
@@ -93,6 +96,28 @@ def test_step_that_crashed_runs_again_and_what_came_before_does_not(
 
     assert ran(begun) == ["prepare"]
     assert (begun.work / "prepared" / "tapping.parquet").stat().st_size > 1000
+
+
+def test_run_that_was_killed_goes_on_from_the_step_it_was_killed_in(
+    plant: Plant, released: Folders, tmp_path: Path
+) -> None:
+    folders = make_folders(tmp_path, plant.lake)
+    places = {"lake": folders.lake, "work": folders.work, "artifacts": folders.artifacts}
+    arguments = [f"--{name}={place}" for name, place in places.items()]
+    arguments += [f"--tracking-uri={folders.tracking_uri}", f"--models={folders.models}"]
+    command = [sys.executable, "-m", "ml_pipeline.commands", "run", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = next(line for line in process.stdout if line.startswith("train: "))
+        process.kill()
+    assert "heats" in told
+    assert process.returncode == -9
+    assert not folders.models.exists()
+    assert not (folders.work / ".steps" / "train.json").exists()
+
+    assert ran(folders, list(pipeline.STEPS)[: list(pipeline.STEPS).index("train") + 1]) == ["train"]
+
+    assert first_difference(released.work / "bundle", folders.work / "bundle") is None
 
 
 def test_asked_for_step_runs_whatever_is_there(begun: Folders) -> None:

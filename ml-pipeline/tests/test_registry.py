@@ -158,6 +158,66 @@ def test_registry_that_goes_down_half_way_leaves_no_candidate_and_no_second_vers
     assert [e["what"] for e in ledger.entries(judged.ledger)] == ["candidate"]
 
 
+@pytest.mark.parametrize("breaking", ["log_batch", "log_artifact"])
+def test_registry_that_goes_down_while_the_run_is_logged_leaves_nothing_registered(
+    judged: Folders, monkeypatch: pytest.MonkeyPatch, breaking: str
+) -> None:
+    def down(*_: object, **__: object) -> None:
+        raise MlflowException("connection refused")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mlflow.MlflowClient, breaking, down)
+        with pytest.raises(RegistryError, match="connection refused"):
+            pipeline.STEPS["register"](judged, quiet)
+    assert versions(judged) == []
+    assert ledger.entries(judged.ledger) == []
+
+    finish(judged)
+
+    assert versions(judged) == ["1"]
+    assert [e["what"] for e in ledger.entries(judged.ledger)] == ["candidate", "challenger", "champion"]
+
+
+@pytest.mark.parametrize(("breaking", "links"), [("challenger", []), ("champion", ["challenger"])])
+def test_registry_that_goes_down_while_a_bundle_is_released_makes_nobody_live(
+    judged: Folders, monkeypatch: pytest.MonkeyPatch, breaking: str, links: list[str]
+) -> None:
+    """Alias, link and ledger say the same, whenever it was; the next run finishes what is missing."""
+    pipeline.STEPS["register"](judged, quiet)
+    set_alias = mlflow.MlflowClient.set_registered_model_alias
+
+    def down(client: mlflow.MlflowClient, name: str, alias: str, version: str) -> None:
+        if alias == breaking:
+            raise MlflowException("connection refused")
+        set_alias(client, name, alias, version)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mlflow.MlflowClient, "set_registered_model_alias", down)
+        with pytest.raises(RegistryError, match="connection refused"):
+            pipeline.STEPS["package"](judged, quiet)
+    assert [p.name for p in judged.models.iterdir() if p.is_symlink()] == links
+    assert [e["what"] for e in ledger.entries(judged.ledger)] == ["candidate", *links]
+    assert registry.registered(judged.tracking_uri, breaking) is None
+
+    pipeline.STEPS["package"](judged, quiet)
+
+    assert [e["what"] for e in ledger.entries(judged.ledger)] == ["candidate", "challenger", "champion"]
+    assert {p.name for p in judged.models.iterdir() if p.is_symlink()} == {"challenger", "champion"}
+    assert versions(judged) == ["1"]
+
+
+def test_bundle_that_is_not_the_registered_one_is_not_released(judged: Folders) -> None:
+    finish(judged)
+    released = (judged.models / "1" / "manifest.json").read_bytes()
+    training = json.loads((judged.work / "training.json").read_text())
+    (judged.work / "training.json").write_text(json.dumps({**training, "bundle_hash": "0" * 64}))
+
+    with pytest.raises(RegistryError, match="bundle 000000000000 is not registered; run `ml-pipeline reg"):
+        pipeline.STEPS["package"](judged, quiet)
+
+    assert (judged.models / "1" / "manifest.json").read_bytes() == released
+
+
 def test_registry_that_cannot_be_reached_is_no_absent_champion(judged: Folders) -> None:
     nowhere = judged._replace(tracking_uri="http://127.0.0.1:1")
 

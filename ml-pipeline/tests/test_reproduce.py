@@ -11,15 +11,25 @@ from conftest import make_folders
 
 from ml_pipeline import provenance
 from ml_pipeline import reproduce as module
-from ml_pipeline.errors import ExtractError, ReproduceError
+from ml_pipeline.errors import ExtractError, RepositoryError, ReproduceError
 from ml_pipeline.pipeline import Folders
-from ml_pipeline.provenance import Code, environment, git
+from ml_pipeline.provenance import Code, code_here, environment, git
 from ml_pipeline.rebuild import rebuild
 from ml_pipeline.reproduce import first_difference, likely_cause, reproduce
 
 
 def quiet(_: str) -> None:
     pass
+
+
+def _commits(root: Path, count: int) -> list[str]:
+    """A new repository with so many commits, oldest first."""
+    author = ["-c", "user.name=n", "-c", "user.email=e"]
+    subprocess.run(["git", "init", "--quiet", root], check=True)
+    for number in range(count):
+        commit = [*author, "commit", "--quiet", "--allow-empty", "-m", f"commit {number}"]
+        subprocess.run(["git", "-C", root, *commit], check=True)
+    return str(git(root, "rev-list", "--reverse", "HEAD")).splitlines()
 
 
 def test_recipe_alone_gives_the_same_bundle_without_lake_and_registry(
@@ -48,6 +58,31 @@ def test_commit_and_version_that_are_not_here_are_named(released: Folders) -> No
         reproduce(released, "1", quiet)
     with pytest.raises(ReproduceError, match="version 9 of steel-additives is not registered"):
         reproduce(released, "9", quiet)
+
+
+def test_shallow_clone_is_told_to_fetch_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, shallow = tmp_path / "repository", tmp_path / "shallow"
+    first = _commits(root, 2)[0]
+    subprocess.run(["git", "clone", "--quiet", "--depth=1", "--no-tags", root.as_uri(), shallow], check=True)
+    monkeypatch.setattr(module, "repository", lambda: shallow)
+
+    with (
+        pytest.raises(ReproduceError, match=rf"commit {first} is not in .*fetch it \(git fetch --unshallow"),
+        module._worktree(first, tmp_path / "code"),
+    ):
+        pass
+    subprocess.run(["git", "-C", shallow, "fetch", "--quiet", "--unshallow"], check=True)
+    with module._worktree(first, tmp_path / "code") as folder:
+        assert git(folder, "rev-parse", "HEAD") == first
+
+
+def test_repository_of_another_user_is_an_error_and_not_no_repository(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+
+    with pytest.raises(RepositoryError, match=r"belongs to another user.*git config --global --add safe\."):
+        code_here()
 
 
 def test_other_lock_than_the_recorded_is_refused(tmp_path: Path) -> None:
@@ -102,14 +137,7 @@ def test_likely_cause_is_the_sources_then_packages_then_the_machine(
 
 def test_worktree_is_clean_and_gone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tmp_path / "repository"
-    root.mkdir()
-    for command in (
-        ["init", "--quiet"],
-        ["-c", "user.name=n", "-c", "user.email=e", "commit", "--quiet", "--allow-empty", "-m", "first"],
-    ):
-        subprocess.run(["git", "-C", root, *command], check=True)
-    commit = git(root, "rev-parse", "HEAD")
-    assert commit is not None
+    (commit,) = _commits(root, 1)
     (root / "edited").write_text("not committed")
     monkeypatch.setattr(module, "repository", lambda: root)
 

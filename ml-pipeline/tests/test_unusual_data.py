@@ -35,6 +35,23 @@ def test_version_of_the_lake_that_is_gone_is_named_with_what_is_there(plant: Pla
     assert not (folders.artifacts / "data").exists()
 
 
+def test_version_whose_files_were_vacuumed_is_an_error_that_says_so(plant: Plant, tmp_path: Path) -> None:
+    rows = lake.scan(plant.lake, "heats")[0].collect()
+    for part in (rows.head(500), rows.tail(400)):
+        before = lake.append(tmp_path / "lake", "heats", part)
+    table = DeltaTable(str(tmp_path / "lake" / "heats"))
+    table.optimize.compact()
+    table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+    folders = make_folders(tmp_path, tmp_path / "lake")
+
+    with pytest.raises(ExtractError, match=rf"heats at version {before}: files of it are gone .*vacuumed"):
+        pipeline.run(with_options(folders, version=before), quiet, ["extract"])
+
+    assert not list((folders.artifacts / "data").glob("*.parquet"))
+    pipeline.run(folders, quiet, ["extract"])
+    assert pl.read_parquet(folders.work / "heats.parquet").height == 900
+
+
 def test_window_without_heats_is_an_error_that_names_it(plant: Plant, tmp_path: Path) -> None:
     folders = make_folders(tmp_path, plant.lake)
 

@@ -49,7 +49,8 @@ def _data(taken: Mapping[str, Any], split: Mapping[str, Any], training: Mapping[
     lines = [
         "## What it learnt from",
         "",
-        f"`{taken['data_version']}`, rows `{taken['data_sha256'][:12]}`, seed {training['seed']}.",
+        f"`{taken['data_version']}`, rows `{taken['data_sha256'][:12]}`, seed {training['seed']}, "
+        f"{_grown(training)}.",
         "",
         "| station | heats learnt from | heats kept back | newest heat learnt from | frozen holdout |",
         "|---|---|---|---|---|",
@@ -62,6 +63,12 @@ def _data(taken: Mapping[str, Any], split: Mapping[str, Any], training: Mapping[
             f"{f'`{frozen[:12]}`' if frozen else 'none: too few heats'} |"
         )
     return "\n".join(lines)
+
+
+def _grown(training: Mapping[str, Any]) -> str:
+    told, trials = training["lightgbm"], training["trials"]
+    found = f"as the best of {trials} trials" if trials else "as usual"
+    return f"trees {found}: {told['num_iterations']} of {told['num_leaves']} leaves"
 
 
 def _station(

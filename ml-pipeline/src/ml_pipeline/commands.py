@@ -18,6 +18,7 @@ STEPS = (
     "validate",
     "prepare",
     "split",
+    "search",
     "train",
     "evaluate",
     "gate",
@@ -183,6 +184,7 @@ def _folders(arguments: argparse.Namespace, settings: Settings) -> Folders:
         since=given.get("since"),
         until=given.get("until"),
         seed=given.get("seed", SEED),
+        trials=given.get("trials", 0),
         processes=settings.processes,
         who=settings.who,
         trial=settings.trial,
@@ -246,7 +248,14 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
                 type=Path,
                 help="what a simulator says of the model as a policy: build/bench/policy.json",
             )
-        if name in ("run", "train"):
+        if name in ("run", "search"):
+            made.add_argument(
+                "--trials",
+                type=int,
+                default=0,
+                help="search so many hyper-parameters of the trees, on training heats alone; default: none",
+            )
+        if name in ("run", "search", "train"):
             made.add_argument("--seed", type=int, default=SEED)
         if name in ("run", "package"):
             made.add_argument("--promote", action="store_true", help="make it champion, whoever is now")

@@ -19,6 +19,10 @@ class TooFewHeatsError(PipelineError):
     """There is not enough to learn from."""
 
 
+class SearchError(PipelineError):
+    """Hyper-parameters cannot be searched for."""
+
+
 class GateError(PipelineError):
     """The candidate is not good enough to be registered."""
 
@@ -27,6 +31,10 @@ class GateError(PipelineError):
 
 class RegistryError(PipelineError):
     """The registry, or what it should hold, cannot be had."""
+
+
+class RepositoryError(PipelineError):
+    """git does not tell of the repository that this code stands in."""
 
 
 class ReproduceError(PipelineError):

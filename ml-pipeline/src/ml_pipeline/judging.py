@@ -80,13 +80,13 @@ def run_gate(folders: Folders, tell: Tell) -> None:
     other, other_bundle, note = _opponent(folders, champion)
     if other_bundle is not None and champion is not None:
         past, test = _unseen_by(champion.tags, past, test)
-    mine = evaluate(candidate.parameters, candidate.trees, past, test)
+    mine, theirs = (evaluate(model.parameters, model.trees, past, test) for model in (candidate, other))
     verdict = judge(
         candidate,
         other,
-        past,
         test,
-        mine.metrics,
+        mine,
+        theirs,
         golden_differences(folders.work / "bundle"),
         folders.options.seed,
         {s: (h.context, h.heats) for s, h in holdouts(folders.work).items()},
@@ -96,8 +96,8 @@ def run_gate(folders: Folders, tell: Tell) -> None:
         candidate,
         mine,
         other,
+        theirs,
         other_bundle,
-        past,
         test,
         load_bundle(folders.work / "bundle"),
         golden_requests(folders.work / "bundle"),
@@ -151,8 +151,8 @@ def limit_reasons(
     candidate: Model,
     mine: Evaluation,
     other: Model,
+    theirs: Evaluation,
     other_bundle: Bundle | None,
-    past: Stations,
     test: Stations,
     bundle: Bundle,
     requests: list[object],
@@ -163,7 +163,6 @@ def limit_reasons(
 ) -> tuple[list[str], dict[str, float]]:
     """Every limit that the candidate, judged as `mine`, breaks, and the figures behind; `other_bundle` None:
     no champion."""
-    theirs = evaluate(other.parameters, other.trees, past, test)
     metrics = {
         station: {e: m for e, m in elements.items() if wanted(test[station], e)}
         for station, elements in mine.metrics.items()

@@ -1,7 +1,7 @@
 """From the lake to a trained bundle: what the first steps read and write in the work folder.
 
 extract.json heats.parquet | valid.parquet refused.parquet | prepared/<station>.parquet
-split.json holdout/<station>.parquet | bundle/ parameters.json training.json
+split.json holdout/<station>.parquet | search.json | bundle/ parameters.json training.json
 """
 
 import shutil
@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from ml_pipeline import registry
 from ml_pipeline.errors import ExtractError
 from ml_pipeline.requests import offers, recommendation_request
+from ml_pipeline.steps.corrections import Growing
 from ml_pipeline.steps.extract import complete_between, extract, keep, slices_of
 from ml_pipeline.steps.prepare import prepare
 from ml_pipeline.steps.split import KEY, choose_holdout
@@ -34,6 +35,7 @@ from ml_pipeline.work import (
 )
 
 GOLDEN_HEATS = 3
+SEARCHED = "search.json"
 Tell = Callable[[str], None]
 
 
@@ -135,9 +137,29 @@ def run_split(folders: Folders, tell: Tell) -> None:
     )
 
 
+def run_search(folders: Folders, tell: Tell) -> None:
+    """Search for the trees' hyper-parameters on the heats to learn from, where it is asked for."""
+    trials = folders.options.trials
+    if not trials:
+        write_json(folders.work / SEARCHED, {"trials": 0, "told": {}})
+        tell("search: not asked for (--trials N), trees grow as usual")
+        return
+    from ml_pipeline.steps.search import search
+
+    past, _ = split_stations(folders.work)
+    with threadpool_limits(limits=1):
+        found = search(past, trials, folders.options.seed)
+    write_json(folders.work / SEARCHED, {"trials": trials, "seed": folders.options.seed, **found._asdict()})
+    usual, told = found.usual_error, ", ".join(f"{k} {v:.4g}" for k, v in found.told.items())
+    better = f"{told}: error {found.error:.4f}, as usual {usual:.4f}" if told else f"usual ones, {usual:.4f}"
+    tell(f"search: best of {trials} trials, beside no trees: {better}")
+
+
 def run_train(folders: Folders, tell: Tell) -> None:
     """Train on the older heats and write the bundle."""
-    seed = folders.options.seed
+    seed, searched = folders.options.seed, folders.work / SEARCHED
+    found = read_json(searched, "search") if searched.exists() else {}
+    told = found.get("told", {})
     past, test = split_stations(folders.work)
     read_json(folders.work / "split.json", "split")
     tell(
@@ -146,7 +168,7 @@ def run_train(folders: Folders, tell: Tell) -> None:
     )
     del test
     with threadpool_limits(limits=1):  # sums in one order: same heats, same bytes
-        trained = train(past, seed, tell, folders.options.processes)
+        trained = train(past, seed, tell, folders.options.processes, told)
     requests = _golden_requests(folders, past, list(trained.parameters.stations))
     bundle_hash = write_bundle(_empty(folders.work / "bundle"), trained.parameters, trained.trees, requests)
     (folders.work / "parameters.json").write_bytes(pretty(trained.parameters))
@@ -158,6 +180,8 @@ def run_train(folders: Folders, tell: Tell) -> None:
     training = {
         "bundle_hash": bundle_hash,
         "seed": seed,
+        "lightgbm": Growing(seed, told).parameters,
+        "trials": found.get("trials", 0),
         "trained_until": {n: instant(m) for n, m in until.items()},
         "report": trained.report,
     }

@@ -60,6 +60,10 @@ def _seed(folders: Folders) -> dict[str, object]:
     return {"seed": folders.options.seed}
 
 
+def _trials(folders: Folders) -> dict[str, object]:
+    return {**_seed(folders), "trials": folders.options.trials}
+
+
 def _policy(folders: Folders) -> dict[str, object]:
     policy = folders.options.policy
     return {"policy": None if policy is None else cache.content(policy)}
@@ -100,9 +104,16 @@ STEPS: dict[str, Step] = {
         code=("ml_pipeline.steps.split", "ml_pipeline.steps.prepare"),
         told=_holdout,
     ),
+    "search": Step(
+        learning.run_search,
+        reads=("prepared", "split.json", "holdout"),
+        writes=("search.json",),
+        code=("ml_pipeline.steps.search",),
+        told=_trials,
+    ),
     "train": Step(
         learning.run_train,
-        reads=("valid.parquet", "prepared", "split.json", "holdout"),
+        reads=("valid.parquet", "prepared", "split.json", "holdout", "search.json"),
         writes=("bundle", "parameters.json", "training.json"),
         code=("ml_pipeline.steps.train", "ml_pipeline.requests", "model_service.bundle"),
         told=_seed,

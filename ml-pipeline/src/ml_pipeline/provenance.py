@@ -8,6 +8,8 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import NamedTuple
 
+from ml_pipeline.errors import RepositoryError
+
 FOLDER = Path(__file__).resolve().parents[2]
 """The component, where it runs from its sources."""
 CODE = ("ml-pipeline", "model-service")
@@ -54,9 +56,20 @@ def code_here() -> Code:
 
 
 def repository() -> Path | None:
-    """The repository this code stands in, or None."""
-    found = git(FOLDER, "rev-parse", "--show-toplevel")
-    return None if found is None else Path(found.strip())
+    """The repository this code stands in, or None. Raises RepositoryError where there is one, and git keeps
+    its hands off it because somebody else owns it, as on a runner that clones as root and works as another.
+    """
+    try:
+        return Path(_git(FOLDER, "rev-parse", "--show-toplevel").strip())
+    except subprocess.CalledProcessError as error:
+        if "dubious ownership" in str(error.stderr):
+            raise RepositoryError(
+                f"the repository around {FOLDER} belongs to another user, so git does not read it; run as "
+                f"its owner, or allow it: git config --global --add safe.directory {FOLDER.parent}"
+            ) from error
+        return None
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def environment() -> dict[str, object]:
@@ -75,11 +88,20 @@ def environment() -> dict[str, object]:
 def git(folder: Path, *arguments: str) -> str | None:
     """What git says in `folder`, without the last line's end; None where it refuses or is not there."""
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=60
-        )
+        return _git(folder, *arguments)
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments],
+        env={**os.environ, "LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
     return done.stdout.rstrip("\n")
 
 

@@ -1,4 +1,5 @@
-"""Build a bundle from a recipe: recorded rows, holdout and seed, and nothing else of the machine.
+"""Build a bundle from a recipe: recorded rows, holdout, seed and hyper-parameters, and nothing else of the
+machine.
 
 `reproduce` runs this as a command at the commit of a recorded model, so its arguments and the names in a
 recipe are kept.
@@ -8,8 +9,8 @@ from pathlib import Path
 
 from ml_pipeline import pipeline
 from ml_pipeline.errors import ReproduceError
-from ml_pipeline.learning import Tell, use_rows
-from ml_pipeline.work import TEST_FRACTION, Folders, read_json
+from ml_pipeline.learning import SEARCHED, Tell, use_rows
+from ml_pipeline.work import TEST_FRACTION, Folders, read_json, write_json
 
 REBUILT = ("validate", "prepare", "split", "train")
 
@@ -23,5 +24,6 @@ def rebuild(folders: Folders, recipe: Path, tell: Tell) -> None:
             f"trains with {TEST_FRACTION} and 1 only"
         )
     options = folders.options._replace(seed=told["seed"], holdout=told["holdout"])
+    write_json(folders.work / SEARCHED, {"told": told["lightgbm"]})
     use_rows(folders, told["data_sha256"], told["data_version"])
     pipeline.run(folders._replace(options=options), tell, REBUILT)

@@ -16,16 +16,15 @@ from ml_pipeline.errors import GateError, ImageError, RegistryError
 from ml_pipeline.judging import require_passed
 from ml_pipeline.provenance import Code, code_here, environment
 from ml_pipeline.release import link, release
-from ml_pipeline.steps import corrections
 from ml_pipeline.steps.evaluate import ElementMetrics, flat_metrics
 from ml_pipeline.work import TEST_FRACTION, Folders, instant, read_json, write_json
 
-TRACE = ("code_commit", "lock_sha256", "data_version", "data_sha256", "bundle_hash")
 RECORDED = (
     "recipe.json",
     "environment.json",
     "extract.json",
     "split.json",
+    "search.json",
     "training.json",
     "evaluation.json",
     "gate.json",
@@ -76,6 +75,9 @@ def run_package(folders: Folders, tell: Tell) -> None:
     """Release the registered bundle, build its image, make it challenger; and champion, where there is none
     or it is asked for."""
     found = read_json(folders.work / "registration.json", "register")
+    trained = read_json(folders.work / "training.json", "train")["bundle_hash"]
+    if found["bundle_hash"] != trained:
+        raise RegistryError(f"bundle {trained[:12]} is not registered; run `ml-pipeline register` first")
     version = found["version"]
     if version is None:
         _package_trial(folders, found, tell)
@@ -197,7 +199,7 @@ def _record(folders: Folders, code: Code) -> dict[str, Any]:
         "seed": training["seed"],
         "test_fraction": TEST_FRACTION,
         "threads": 1,
-        "lightgbm": corrections.PARAMETERS,
+        "lightgbm": training["lightgbm"],
         "bundle_hash": training["bundle_hash"],
         "code_commit": code.commit,
         "lock_sha256": code.lock_sha256,
@@ -234,7 +236,8 @@ def _logged_run(folders: Folders, record: dict[str, Any], tell: Tell) -> registr
     taken, gated = read_json(work / "extract.json", "extract"), read_json(work / "gate.json", "gate")
     recipe = read_json(work / "recipe.json", "register")
     params = {k: str(recipe[k]) for k in ("seed", "test_fraction", "threads")}
-    params |= {f"lightgbm.{k}": str(v) for k, v in corrections.PARAMETERS.items()}
+    params["search.trials"] = str(read_json(work / "training.json", "train")["trials"])
+    params |= {f"lightgbm.{k}": str(v) for k, v in recipe["lightgbm"].items()}
     run = registry.log_run(
         folders.tracking_uri,
         folders.artifacts,
@@ -246,7 +249,7 @@ def _logged_run(folders: Folders, record: dict[str, Any], tell: Tell) -> registr
         params={**params, "processes": str(folders.options.processes), "against": gated["against"]},
         metrics={**record["metrics"], **gated["figures"]},
         tags=record["tags"],
-        files=[work / name for name in RECORDED]
+        files=[work / name for name in RECORDED if (work / name).exists()]
         + sorted(p for name in ("report", "card") for p in (work / name).iterdir()),
     )
     write_json(path, {**run._asdict(), "told": told, "uri": folders.tracking_uri})

@@ -127,7 +127,12 @@ def _worktree(commit: str, folder: Path) -> Iterator[Path]:
     if root is None:
         raise ReproduceError("this runs outside a git repository; run it in a clone that has the commit")
     if git(root, "cat-file", "-e", f"{commit}^{{commit}}") is None:
-        raise ReproduceError(f"commit {commit} is not in {root}; fetch it (git fetch --all), then run again")
+        how = (
+            "git fetch --unshallow"
+            if git(root, "rev-parse", "--is-shallow-repository") == "true"
+            else ("git fetch --all, or from the repository where the model was made")
+        )
+        raise ReproduceError(f"commit {commit} is not in {root}; fetch it ({how}), then run again")
     if git(root, "worktree", "add", "--detach", "--force", str(folder), commit) is None:
         raise ReproduceError(f"git cannot check {commit} out into {folder}")
     try:

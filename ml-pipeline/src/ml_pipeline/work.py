@@ -25,13 +25,15 @@ class Options(NamedTuple):
     """What a run is told. `holdout`: station to SHA-256 of its frozen rows; None: as the registry has it.
 
     `since` and `until` bound the heats by when they were complete, UTC instants. `code` is what is recorded
-    as the code, None: as it stands here. `policy` is a simulator's verdict to show beside the evaluation.
+    as the code, None: as it stands here. `trials`: of a search for hyper-parameters; 0: none. `policy` is a
+    simulator's verdict to show beside the evaluation.
     """
 
     version: int | None = None
     since: str | None = None
     until: str | None = None
     seed: int = SEED
+    trials: int = 0
     processes: int = 1
     holdout: Mapping[str, str] | None = None
     code: Code | None = None

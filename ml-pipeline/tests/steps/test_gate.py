@@ -36,8 +36,8 @@ def changed(model: Model, element: str, **fields: Any) -> Model:
 
 def verdict(candidate: Model, other: Model, split: Split, golden: list[str] | None = None) -> Verdict:
     past, test = split
-    metrics = evaluate(candidate.parameters, candidate.trees, past, test).metrics
-    return judge(candidate, other, past, test, metrics, golden or [], seed=1)
+    mine, theirs = (evaluate(model.parameters, model.trees, past, test) for model in (candidate, other))
+    return judge(candidate, other, test, mine, theirs, golden or [], seed=1)
 
 
 def test_trained_model_passes_against_the_cold_start(trained: Model, split: Split) -> None:
@@ -76,11 +76,11 @@ def test_model_that_is_worse_on_the_frozen_holdout_alone_is_refused(
     level = 0.12 - trained.parameters.stations["tapping"].elements["Mn"].offset_pct
     frozen = {"tapping": (context, heats.with_columns(pl.col("final.Mn") + level))}
     past, test = split
-    metrics = evaluate(mine.parameters, mine.trees, past, test).metrics
+    both = [evaluate(model.parameters, model.trees, past, test) for model in (mine, rival)]
 
-    found = judge(mine, rival, past, test, metrics, [], seed=1, frozen=frozen)
+    found = judge(mine, rival, test, *both, [], seed=1, frozen=frozen)
 
-    assert judge(mine, rival, past, test, metrics, [], seed=1).passed
+    assert judge(mine, rival, test, *both, [], seed=1).passed
     assert [reason for reason in found.reasons if "on the frozen holdout" in reason] == found.reasons != []
 
 
@@ -108,7 +108,9 @@ def test_no_unseen_heats_are_a_reason_to_refuse(trained: Model, split: Split) ->
     past, test = split
     empty = {name: heats.head(0) for name, heats in test.items()}
 
-    found = judge(trained, COLD, past, empty, {}, [], seed=1)
+    nothing = evaluate(trained.parameters, trained.trees, past, empty)
+
+    found = judge(trained, COLD, empty, nothing, nothing, [], seed=1)
 
     assert not found.passed
     assert "no heats to compare on" in found.reasons[0]

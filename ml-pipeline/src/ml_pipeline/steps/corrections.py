@@ -1,5 +1,6 @@
 """LightGBM corrections of recovery and offset as functions of the heat's state, never of its kilograms."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import lightgbm
@@ -28,6 +29,23 @@ PARAMETERS: dict[str, Any] = {
 }
 
 
+class Growing(NamedTuple):
+    """How trees are grown: `told` says what of `usual` is otherwise."""
+
+    seed: int
+    told: Mapping[str, Any] | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """All that LightGBM is told but the seed."""
+        return {**usual(), **(self.told or {})}
+
+
+def usual() -> dict[str, Any]:
+    """What LightGBM is told where nobody has searched for better."""
+    return {**PARAMETERS, "num_iterations": ROUNDS}
+
+
 class Correction(NamedTuple):
     """A tree model as text and the most it may say."""
 
@@ -36,17 +54,19 @@ class Correction(NamedTuple):
 
 
 def recovery_correction(
-    residual: Vector, added_pct: Vector, matrix: NDArray[np.float64], cap: float, seed: int
+    residual: Vector, added_pct: Vector, matrix: NDArray[np.float64], cap: float, growing: Growing
 ) -> Correction:
     """Trees g with residual ~ added x g(state), weighted by added squared: a heat without additions says
     nothing of recovery."""
     some = added_pct > 0.05 * np.max(added_pct, initial=1e-9)
-    return _trees(residual[some] / added_pct[some], added_pct[some] ** 2, matrix[some], cap, seed)
+    return _trees(residual[some] / added_pct[some], added_pct[some] ** 2, matrix[some], cap, growing)
 
 
-def offset_correction(residual: Vector, matrix: NDArray[np.float64], cap_pct: float, seed: int) -> Correction:
+def offset_correction(
+    residual: Vector, matrix: NDArray[np.float64], cap_pct: float, growing: Growing
+) -> Correction:
     """Trees h with residual ~ h(state)."""
-    return _trees(residual, np.ones_like(residual), matrix, cap_pct, seed)
+    return _trees(residual, np.ones_like(residual), matrix, cap_pct, growing)
 
 
 def improves(before: Vector, after: Vector) -> bool:
@@ -65,8 +85,12 @@ def said(correction: Correction, matrix: NDArray[np.float64]) -> Vector:
     return tree_outputs(correction.text, correction.cap, matrix)
 
 
-def _trees(target: Vector, weight: Vector, matrix: NDArray[np.float64], cap: float, seed: int) -> Correction:
+def _trees(
+    target: Vector, weight: Vector, matrix: NDArray[np.float64], cap: float, growing: Growing
+) -> Correction:
     # Beyond twice the cap a target is a gross error, or nothing that the capped answer could follow.
     data = lightgbm.Dataset(matrix, label=np.clip(target, -2 * cap, 2 * cap), weight=weight / np.mean(weight))
-    booster = lightgbm.train({**PARAMETERS, "seed": seed}, data, num_boost_round=ROUNDS)
+    told = growing.parameters
+    rounds = told.pop("num_iterations")
+    booster = lightgbm.train({**told, "seed": growing.seed}, data, num_boost_round=rounds)
     return Correction(str(booster.model_to_string()), cap)

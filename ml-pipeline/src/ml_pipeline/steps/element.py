@@ -9,6 +9,7 @@ from model_service.parameters import ElementModel, Feature, SlowState, StationMo
 from numpy.typing import NDArray
 
 from ml_pipeline.steps import corrections, physics
+from ml_pipeline.steps.corrections import Growing
 from ml_pipeline.steps.outcome import Terms, feature_matrix, measured, predict, terms
 from ml_pipeline.steps.station import FIRST_ANALYSES, MIN_HEATS, seen_range
 
@@ -37,7 +38,7 @@ def fit_element(
     shell: StationModel,
     prior: ElementModel,
     heats: pl.DataFrame,
-    seed: int,
+    growing: Growing,
     wanted: Wanted,
 ) -> Fitted:
     """Fit `element` on all heats that have what it takes; `prior` is the plant's own."""
@@ -57,11 +58,11 @@ def fit_element(
     enough = len(residual) >= corrections.MIN_HEATS and bool(shell.features)
     mainly_added = np.median(known.added_pct) > HARDLY_ADDED * np.median(known.final_pct)
     if enough and wanted.recovery and mainly_added:
-        made = corrections.recovery_correction(residual, known.added_pct, matrix, recovery_cap, seed)
+        made = corrections.recovery_correction(residual, known.added_pct, matrix, recovery_cap, growing)
         residual = residual - known.added_pct * corrections.said(made, matrix)
         trees[by_recovery] = made.text
     if enough and wanted.offset:
-        made = corrections.offset_correction(residual, matrix, offset_cap, seed)
+        made = corrections.offset_correction(residual, matrix, offset_cap, growing)
         residual = residual - corrections.said(made, matrix)
         trees[by_offset] = made.text
     left = physics.robust_sd(residual) / max(physics.robust_sd(fitted.residual_pct), 1e-9)

@@ -45,14 +45,22 @@ def extract(
         rows = rows.filter(pl.col("completed_at") >= window[0])
     if window[1] is not None:
         rows = rows.filter(pl.col("completed_at") < window[1])
-    slices, count = _in_force_slices(rows)
-    if not count:
-        asked = f" complete from {since or 'the start'} to {until or 'the end'}" if since or until else ""
+    try:
+        slices, count = _in_force_slices(rows)
+        if not count:
+            asked = f" complete from {since or 'the start'} to {until or 'the end'}" if since or until else ""
+            raise ExtractError(
+                f"{lake_folder}/heats at version {at} has no heats{asked}; import an extract first, or let "
+                "heats come in"
+            )
+        path = _write(slices, artifacts / "data")
+    except (OSError, pl.exceptions.PolarsError) as error:
+        first = next(iter(str(error).splitlines()), type(error).__name__)
         raise ExtractError(
-            f"{lake_folder}/heats at version {at} has no heats{asked}; import an extract first, or let heats "
-            "come in"
-        )
-    path = _write(slices, artifacts / "data")
+            f"{lake_folder}/heats at version {at}: files of it are gone ({first:.200}). Were they vacuumed? "
+            "Take a newer version; the rows of registered models are in the artifact store, `reproduce` "
+            "takes them there"
+        ) from error
     return Extract(count, f"heats@v{at}", path.stem, path)
 
 

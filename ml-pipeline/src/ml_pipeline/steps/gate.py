@@ -13,8 +13,7 @@ from model_service.parameters import Parameters
 from model_service.priors import STATIONS, prior_element
 
 from ml_pipeline.steps.columns import Vector
-from ml_pipeline.steps.evaluate import ElementMetrics
-from ml_pipeline.steps.outcome import lagged, predict_wanted, with_past
+from ml_pipeline.steps.evaluate import ElementMetrics, Evaluation, evaluate
 
 MIN_HEATS = 20
 WORSE_BY = 0.02
@@ -45,31 +44,35 @@ class Model(NamedTuple):
 def judge(
     candidate: Model,
     other: Model,
-    past: Mapping[str, pl.DataFrame],
     unseen: Mapping[str, pl.DataFrame],
-    metrics: Mapping[str, Mapping[str, ElementMetrics]],
+    mine: Evaluation,
+    theirs: Evaluation,
     golden_differences: list[str],
     seed: int,
     frozen: Mapping[str, tuple[pl.DataFrame, pl.DataFrame]] | None = None,
 ) -> Verdict:
-    """Judge `candidate` against `other` on the `unseen` heats, whose past is `past`.
+    """Judge `candidate` against `other` on the `unseen` heats.
 
-    `metrics` are the candidate's on them, `golden_differences` what of its written bundle is not reproduced,
-    `frozen` the holdout of each station that has one: the heats before it, and its own.
+    `mine` and `theirs` are the evaluations of the two on them, `golden_differences` what of the candidate's
+    written bundle is not reproduced, `frozen` the holdout of each station that has one: the heats before it,
+    and its own.
     """
     reasons = [f"golden row not reproduced: {difference}" for difference in golden_differences[:3]]
     figures: dict[str, float] = {}
-    gains = {name: _differences(candidate, other, name, past, heats) for name, heats in unseen.items()}
+    gains = {name: _differences(mine, theirs, name, heats) for name, heats in unseen.items()}
     compared = {name: found for name, found in gains.items() if len(found)}
     if not compared:
         reasons.append(
             f"no heats to compare on: at least {MIN_HEATS} heats are needed that neither "
             f"{candidate.name} nor {other.name} has seen"
         )
-    on_holdout = {
-        name: _differences(candidate, other, name, {name: context}, heats)
-        for name, (context, heats) in (frozen or {}).items()
-    }
+    on_holdout = {}
+    for name, (context, heats) in (frozen or {}).items():
+        ours, others = (
+            evaluate(model.parameters, model.trees, {name: context}, {name: heats})
+            for model in (candidate, other)
+        )
+        on_holdout[name] = _differences(ours, others, name, heats)
     judged = [(name, "", found) for name, found in compared.items()]
     judged += [(name, "holdout.", found) for name, found in on_holdout.items() if len(found)]
     for station, where, difference in judged:
@@ -87,7 +90,7 @@ def judge(
             )
     watched = {
         station: {e: m for e, m in of_station.items() if wanted(unseen[station], e)}
-        for station, of_station in metrics.items()
+        for station, of_station in mine.metrics.items()
     }
     reasons += _coverage(watched)
     reasons += _recoveries(candidate.parameters, watched)
@@ -106,21 +109,15 @@ def bootstrap_interval(difference: Vector, seed: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _differences(
-    candidate: Model, other: Model, station: str, past: Mapping[str, pl.DataFrame], unseen: pl.DataFrame
-) -> Vector:
+def _differences(mine: Evaluation, theirs: Evaluation, station: str, unseen: pl.DataFrame) -> Vector:
     """Per heat: mean over elements of |error| of the candidate minus the other's, in units of the other's
     mean |error|."""
-    mine, theirs = candidate.parameters.stations.get(station), other.parameters.stations.get(station)
-    if mine is None or theirs is None or unseen.height < MIN_HEATS:
+    all_ours, all_theirs = mine.outcomes.get(station, {}), theirs.outcomes.get(station, {})
+    if unseen.height < MIN_HEATS:
         return np.zeros(0)
-    heats = pl.concat([past[station], unseen], how="diagonal") if station in past else unseen
-    is_unseen = np.arange(heats.height) >= heats.height - unseen.height
-    near = with_past(heats, lagged(heats), is_unseen)
     rows = []
-    for element in sorted(mine.elements.keys() & theirs.elements.keys()):
-        ours = predict_wanted(mine, element, candidate.trees, near)
-        others = predict_wanted(theirs, element, other.trees, near)
+    for element in sorted(all_ours.keys() & all_theirs.keys()):
+        ours, others = all_ours[element], all_theirs[element]
         error, reference = (
             np.abs(ours.final_pct - ours.predicted_pct),
             np.abs(others.final_pct - others.predicted_pct),

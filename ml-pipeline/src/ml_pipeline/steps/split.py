@@ -33,6 +33,18 @@ def newest_heats(heats: pl.DataFrame, most: int) -> pl.DataFrame:
     return heats if heats.height <= most else heats.sort(IN_TIME).tail(most)
 
 
+def shares_lots(heats: pl.DataFrame, older: pl.DataFrame) -> pl.Series:
+    """Which heats got of a lot that an older one got of; additions whose lot nobody wrote down don't tell."""
+    columns = [c for c in heats.columns if c.startswith("lots.") and c in older.columns]
+    known = [older[c].drop_nulls().explode().drop_nulls().struct.field("lot").unique() for c in columns]
+    if not columns:
+        return pl.Series("shares_lots", [False] * heats.height, dtype=pl.Boolean)
+    used = pl.concat(known).unique()
+    named = used.filter(~used.str.ends_with(" ")).to_list()
+    has_one = [pl.col(c).list.eval(pl.element().struct.field("lot").is_in(named)).list.any() for c in columns]
+    return heats.select(shares_lots=pl.any_horizontal(has_one).fill_null(value=False)).to_series()
+
+
 def choose_holdout(heats: pl.DataFrame, test_fraction: float, most: int) -> pl.DataFrame | None:
     """Keys and `completed_at` of the heats to freeze, `is_context` for those before them: the newest of a
     station's heats that would be trained on. None where they are too few to judge by."""

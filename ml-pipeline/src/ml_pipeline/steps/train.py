@@ -1,7 +1,7 @@
 """Train every station's model: physics, trees where they earn their place, slow state, intervals."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import polars as pl
@@ -9,6 +9,7 @@ from model_service.parameters import ElementModel, Parameters, StationModel
 
 from ml_pipeline.errors import TooFewHeatsError
 from ml_pipeline.steps import calibration, physics
+from ml_pipeline.steps.corrections import Growing
 from ml_pipeline.steps.element import Fitted, Wanted, fit_element, useful_trees
 from ml_pipeline.steps.outcome import lagged, terms
 from ml_pipeline.steps.parallel import map_elements
@@ -44,18 +45,21 @@ def train(
     seed: int,
     tell: Callable[[str], None] = lambda _: None,
     processes: int = 1,
+    trees_told: Mapping[str, Any] | None = None,
 ) -> Trained:
     """Train every station of the prepared heats (all of them: hold the test heats back before), so many
-    elements at once as `processes`; the result does not depend on it.
+    elements at once as `processes`; the result does not depend on it. `trees_told` is what LightGBM is told
+    otherwise than usual.
 
     Raises TooFewHeatsError where no station has enough heats to learn from.
     """
+    growing = Growing(seed, trees_told)
     stations, trees, report = dict[str, StationModel](), dict[str, str](), dict[str, Report]()
     for name, heats in sorted(prepared.items()):
         if heats.height < MIN_HEATS:
             tell(f"  {name}: {heats.height} heats are too few (at least {MIN_HEATS}); left out")
             continue
-        stations[name], of_station, report[name] = _train_station(name, heats, seed, tell, processes)
+        stations[name], of_station, report[name] = _train_station(name, heats, growing, tell, processes)
         trees.update(of_station)
     if not stations:
         counts = ", ".join(f"{name} {heats.height}" for name, heats in prepared.items()) or "none"
@@ -66,12 +70,12 @@ def train(
 
 
 def _train_station(
-    name: str, heats: pl.DataFrame, seed: int, tell: Callable[[str], None], processes: int
+    name: str, heats: pl.DataFrame, growing: Growing, tell: Callable[[str], None], processes: int
 ) -> tuple[StationModel, dict[str, str], Report]:
     priors = plant_priors(name, heats)
     shell = station_shell(name, heats, priors)
     elements, trees, report = {}, dict[str, str](), Report()
-    for element, done in map_elements(_train_element, (name, shell, seed), heats, priors, processes):
+    for element, done in map_elements(_train_element, (name, shell, growing), heats, priors, processes):
         elements[element], report[element] = done.model, done.notes
         trees.update(done.trees)
         if done.said:
@@ -84,10 +88,10 @@ def _train_station(
 
 
 def _train_element(
-    told: tuple[str, StationModel, int], heats: pl.DataFrame, element: str, prior: ElementModel
+    told: tuple[str, StationModel, Growing], heats: pl.DataFrame, element: str, prior: ElementModel
 ) -> _Done:
     """Train one element; what it needs of the others is in the shell, so elements may be trained at once."""
-    name, shell, seed = told
+    name, shell, growing = told
     known = int(physics.usable(terms(shell, element, prior, heats)).sum())
     if known < MIN_HEATS:
         return _Done(_fitting(prior, shell), {}, {"heats": known, "model": "prior"}, "")
@@ -96,11 +100,11 @@ def _train_element(
     wanted, trial = Wanted(recovery=False, offset=False), None
     if physics.usable(terms(shell, element, prior, older)).sum() >= MIN_HEATS:
         # Whether trees help, and how wide intervals are, is seen on heats newer than those learnt from.
-        free = fit_element(name, element, shell, prior, older, seed, Wanted(recovery=True, offset=True))
+        free = fit_element(name, element, shell, prior, older, growing, Wanted(recovery=True, offset=True))
         wanted = useful_trees(free, shell, element, newer)
         both = Wanted(recovery=True, offset=True)
-        trial = free if wanted == both else fit_element(name, element, shell, prior, older, seed, wanted)
-    final = fit_element(name, element, shell, prior, heats, seed, wanted)
+        trial = free if wanted == both else fit_element(name, element, shell, prior, older, growing, wanted)
+    final = fit_element(name, element, shell, prior, heats, growing, wanted)
     slow_state = calibration.best_slow_state(final, shell, element, heats, lags)
     factor, skew = calibration.NORMAL_FACTOR, 0.0
     if trial is not None:
