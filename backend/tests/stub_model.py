@@ -19,7 +19,7 @@ PREDICTED = "model-service/examples/prediction.v1/valid/predicted.json"
 class StubModel:
     """Answers for the heat it is asked about.
 
-    Change `recommendation`, `prediction`, `status` or `delay_s` in a test.
+    Change `recommendation`, `prediction`, `status`, `token` or `delay_s` in a test.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -28,6 +28,7 @@ class StubModel:
         self.status = 200
         self.failures = 0
         self.delay_s = 0.0
+        self.token: str | None = None
         self.requests: list[tuple[str, Any]] = []
         self._connections: list[socket.socket] = []
         stub = self
@@ -43,7 +44,8 @@ class StubModel:
                 request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 stub.requests.append((self.path, request))
                 time.sleep(stub.delay_s)
-                status, body = stub.answer(self.path, request)
+                known = stub.token is None or self.headers["Authorization"] == f"Bearer {stub.token}"
+                status, body = stub.answer(self.path, request) if known else (401, b"{}")
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

@@ -30,6 +30,15 @@ class TestAsk:
             live.recommend(REQUEST)
         assert len(model.requests) == 2
 
+    def test_a_service_that_asks_for_a_token_gets_it(self, model: StubModel, live: ModelClient) -> None:
+        known = "a-token-of-the-service"
+        model.token = known
+        knows_it = ModelClient(model.url, 0.5, known)
+
+        assert knows_it.recommend(REQUEST)["status"] == "recommended"
+        with pytest.raises(ModelUnavailableError, match="answered 401"):
+            live.recommend(REQUEST)
+
     def test_a_refusal_is_not_repeated(self, model: StubModel, live: ModelClient) -> None:
         model.status = 422
 

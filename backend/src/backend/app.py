@@ -37,7 +37,7 @@ API = "/api/v1"
 
 def create_app(settings: Settings, engine: Engine) -> FastAPI:
     """The application over this database."""
-    model = ModelClient(str(settings.model_live_url), settings.model_timeout_s)
+    model = ModelClient(str(settings.model_live_url), settings.model_timeout_s, settings.model_live_token)
 
     app = FastAPI(
         title="Steel additives: backend",

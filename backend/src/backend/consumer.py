@@ -9,6 +9,7 @@ set aside after a few.
 import asyncio
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 
 import orjson
 from nats.aio.client import Client
@@ -30,8 +31,10 @@ from backend.bus import (
     hear,
     stopped_within,
 )
+from backend.clock import now
 from backend.database import write
 from backend.errors import BackendError, Detail
+from backend.intake import pruning
 from backend.intake import service as intake
 from backend.worker import Worker
 
@@ -44,20 +47,30 @@ ACK_WITHIN_S = 3
 POLL_S = 0.05  # for tasks that other processes leave behind
 MOST_AT_ONCE = 64
 REFRESH_S = 0.5
+FORGET_EVERY_S = 3600.0
 TRIES = 5
 RETRY_MESSAGE_AFTER_S = 1.0
 
 
-async def consume(engine: Engine, worker: Worker, nats_url: str, plant_id: str, stop: asyncio.Event) -> None:
-    """Consume and work until `stop`."""
+async def consume(
+    engine: Engine,
+    worker: Worker,
+    nats_url: str,
+    plant_id: str,
+    stop: asyncio.Event,
+    keep_ids: timedelta = timedelta(days=30),
+) -> None:
+    """Consume and work until `stop`; ids of messages are forgotten after `keep_ids`."""
     news = asyncio.Event()
     working = asyncio.create_task(_work(worker, news, stop))
     refreshing = asyncio.create_task(_refresh(worker, stop))
+    forgetting = asyncio.create_task(_forget(engine, keep_ids, stop))
     try:
         await asyncio.gather(_hear(engine, nats_url, plant_id, news, stop), working)
     finally:
         working.cancel()
         refreshing.cancel()
+        forgetting.cancel()
         await asyncio.to_thread(worker.close)
 
 
@@ -81,6 +94,19 @@ async def _refresh(worker: Worker, stop: asyncio.Event) -> None:
             await asyncio.to_thread(worker.refresh_stale)
         except OperationalError as failed:
             log.warning("cannot see what is stale: %s", failed.orig)
+
+
+async def _forget(engine: Engine, keep_ids: timedelta, stop: asyncio.Event) -> None:
+    """Forget what is old, at the start and then now and then."""
+    while not stop.is_set():
+        try:
+            forgotten = await asyncio.to_thread(pruning.forget, engine, now() - keep_ids)
+        except OperationalError as failed:
+            log.warning("cannot forget what is old: %s", failed.orig)
+        else:
+            if forgotten:
+                log.info("forgot the ids of %s messages", forgotten)
+        await stopped_within(stop, FORGET_EVERY_S)
 
 
 async def _hear(

@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from sqlalchemy.exc import OperationalError
 
 from backend import backup, metrics, migrations
 from backend.access import accounts
+from backend.clock import now
 from backend.consumer import consume
 from backend.database import open_engine, reading, writing
 from backend.errors import BackendError, validate
+from backend.intake import pruning
 from backend.master_data import kept
 from backend.master_data import service as master_data
 from backend.master_data.schemas import MasterData
@@ -71,6 +74,9 @@ def run(given: argparse.Namespace, settings: Settings) -> None:
             print(f"{backup.back_up(engine, given.file)} rows")
         case "restore":
             print(f"{backup.restore(engine, given.file)} rows")
+        case "prune":
+            before = now() - timedelta(days=settings.event_ids_kept_days)
+            print(f"{pruning.forget(engine, before)} ids of messages")
         case "user" | "token" | "access":
             accounts.run(given, engine)
         case "serve":
@@ -98,6 +104,7 @@ def _arguments() -> argparse.Namespace:
         ("restore", "put a backup into an empty database of the same version"),
     ):
         commands.add_parser(name, help=does).add_argument("file", type=Path)
+    commands.add_parser("prune", help="forget the ids of messages that are old; `consume` does it every hour")
     accounts.add_commands(commands)
     commands.add_parser("serve", help="REST and pages")
     commands.add_parser("consume", help="take what the plant tells from the bus, and make recommendations")
@@ -130,12 +137,12 @@ def _print_openapi(settings: Settings, engine: Engine) -> None:
 
 
 def _consumer(settings: Settings, engine: Engine) -> Callable[[asyncio.Event], Awaitable[None]]:
-    live = ModelClient(str(settings.model_live_url), settings.model_timeout_s)
-    url = settings.model_shadow_url
-    shadow = None if url is None else ModelClient(str(url), settings.model_timeout_s)
-    return partial(
-        consume, engine, Worker(engine, live, shadow, settings.plant_id), settings.nats_url, settings.plant_id
-    )
+    timeout_s, url = settings.model_timeout_s, settings.model_shadow_url
+    live = ModelClient(str(settings.model_live_url), timeout_s, settings.model_live_token)
+    shadow = None if url is None else ModelClient(str(url), timeout_s, settings.model_shadow_token)
+    worker = Worker(engine, live, shadow, settings.plant_id)
+    keep_ids = timedelta(days=settings.event_ids_kept_days)
+    return partial(consume, engine, worker, settings.nats_url, settings.plant_id, keep_ids=keep_ids)
 
 
 async def _until_signal(run_until: Callable[[asyncio.Event], Awaitable[None]]) -> None:

@@ -28,8 +28,11 @@ class ModelUnavailableError(Exception):
 class ModelClient:
     """One address of the model service; each thread that asks keeps a connection of its own."""
 
-    def __init__(self, url: str, timeout_s: float) -> None:
+    def __init__(self, url: str, timeout_s: float, token: str | None = None) -> None:
         self.timeout_s = timeout_s
+        self._headers = {"Content-Type": "application/json"}
+        if token is not None:
+            self._headers["Authorization"] = f"Bearer {token}"
         self.breaker = Breaker()
         self._url = urlsplit(url)
         self._of_thread = threading.local()
@@ -87,9 +90,7 @@ class ModelClient:
         whole = False
         try:
             method = "GET" if request is None else "POST"
-            connection.request(
-                method, self._url.path.rstrip("/") + path, request, {"Content-Type": "application/json"}
-            )
+            connection.request(method, self._url.path.rstrip("/") + path, request, self._headers)
             answer = connection.getresponse()
             body = bytearray()
             # A read limit counts from byte to byte: the deadline is also watched over the whole body.
