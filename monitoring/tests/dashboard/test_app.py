@@ -157,6 +157,23 @@ class TestPage:
         assert "is &lt;b&gt;bad&lt;/b&gt;" in page
         assert "Kept aside" in page
 
+    def test_imported_rows_that_were_not_used_are_told_and_no_warning(
+        self, client: TestClient, lake: Path
+    ) -> None:
+        refused = Refused(
+            Message(1, b"{}"), RefusedMessageError("mass is twice", where="$", allowed="a mass")
+        )
+        row = quarantined(refused, "heats.csv") | {"origin": "import"}
+        append(open_table(lake, "quarantine"), [row], stream="import", after=0, upto=1)
+        quiet = client.get("/").text
+        append(
+            open_table(lake, "quarantine"), [quarantined(refused, "PRODUCT")], stream="bus", after=0, upto=1
+        )
+
+        assert "1 rows of the imported past were not used" in quiet
+        assert 'class="tile alert"' not in quiet
+        assert 'class="tile alert"' in client.get("/").text
+
     def test_of_an_element_nobody_predicts_shows_another(self, client: TestClient, lake: Path) -> None:
         store(lake, heat(1, Mn=0.786))
 

@@ -58,7 +58,7 @@ class BusPosition:
                 log.info(
                     "the bus does not tell how far behind the lake is: %s", str(error) or type(error).__name__
                 )
-        stream, sequence = reading.last_stored()
+        stream, sequence = reading.last_stored
         return Position(stream=stream, sequence=sequence)
 
 

@@ -1,5 +1,6 @@
 """What the lake says now, cheap to ask: a new version of a table is read once, and only its new rows."""
 
+import itertools
 import logging
 from threading import Lock, Thread
 from typing import Any, NamedTuple
@@ -14,13 +15,19 @@ from monitoring.measures.summary import Assessed, Summary, assess, merged, summa
 from monitoring.measures.treatments import of_the_bus
 
 NEWEST_QUARANTINED = 5
+PLOTTED_ERRORS = 200  # of an element
+ROWS_AT_ONCE = 50_000
 WAITED_FOR_ROWS = 50_000  # a smaller lake is read in a moment
 
 log = logging.getLogger(__name__)
 
 
 class Reading(NamedTuple):
-    """One consistent view of the lake."""
+    """One consistent view of the lake; whatever a page needs of it is small, and worked out once.
+
+    `newest_errors`: those that are plotted, of each element; `last_stored`: the newest stream and its last
+    sequence that has a row, the position as rows tell it.
+    """
 
     heats: DeltaTable | None
     lake_version: int | None
@@ -31,15 +38,13 @@ class Reading(NamedTuple):
     assessed: Assessed
     summary: Summary
     blocks: pl.DataFrame
+    newest_errors: pl.DataFrame
+    last_stored: tuple[str | None, int | None]
+    quarantined_imports: int = 0
 
     def position_in(self, stream: str) -> int:
         """Return the last sequence of a stream that the lake has seen."""
         return position(self.heats, stream) if self.heats else 0
-
-    def last_stored(self) -> tuple[str | None, int | None]:
-        """Return the newest stream and its last sequence that has a row: the position as rows tell it."""
-        newest = self.assessed.treatments.top_k(1, by=["stream", "stream_seq"])
-        return (newest["stream"][0], newest["stream_seq"][0]) if newest.height else (None, None)
 
 
 class LakeReader:
@@ -84,8 +89,11 @@ class LakeReader:
                     .top_k(NEWEST_QUARANTINED, by="quarantined_at")
                     .collect()
                 )
+                imports = scan(quarantine, "quarantine").filter(pl.col("origin") == "import")
                 reading = reading._replace(
-                    quarantined=quarantine.count(), newest_quarantined=newest.rows(named=True)
+                    quarantined=quarantine.count(),
+                    quarantined_imports=_count(imports),
+                    newest_quarantined=newest.rows(named=True),
                 )
             self._reading, self._of = reading, of
         return self._reading
@@ -117,11 +125,10 @@ class LakeReader:
         rows = of_the_bus(scan(heats), self._plant_id)
         bus_rows = _count(rows)
         assessed = self._with_new_rows(heats, rows, bus_rows)
-        counts = (heats.version(), heats.count(), bus_rows)
-        return Reading(heats, *counts, 0, [], assessed, summarise(assessed), blocks_of(assessed.errors))
+        return _reading(heats, (heats.version(), heats.count(), bus_rows), assessed)
 
     def _no_lake(self) -> Reading:
-        return Reading(None, None, 0, 0, 0, [], self._nothing, Summary(), blocks_of(self._nothing.errors))
+        return _reading(None, (None, 0, 0), self._nothing)
 
     def _with_new_rows(self, heats: DeltaTable, rows: pl.LazyFrame, bus_rows: int) -> Assessed:
         """Judge the rows that came after the last reading; all of them where that leaves a row out."""
@@ -134,7 +141,33 @@ class LakeReader:
             new = rows.filter(~pl.any_horizontal(pl.lit(False), *known))
             if before.bus_rows + _count(new) == bus_rows:
                 return merged(before.assessed, assess(new))
+        return _assessed_in_parts(rows, bus_rows)
+
+
+def _assessed_in_parts(rows: pl.LazyFrame, bus_rows: int) -> Assessed:
+    """Judge all rows, a part at a time in the order of their completion, so that memory holds for a large
+    lake; a treatment whose revisions are in several parts counts with the newest.
+    """
+    if bus_rows <= ROWS_AT_ONCE:
         return assess(rows)
+    times = rows.select("completed_at").collect()["completed_at"].sort()
+    cuts = [*times.gather_every(ROWS_AT_ONCE).unique().sort(), None]
+    found: Assessed | None = None
+    for begin, end in itertools.pairwise(cuts):
+        part = pl.col("completed_at") >= begin
+        if end is not None:
+            part &= pl.col("completed_at") < end
+        new = assess(rows.filter(part))
+        found = new if found is None else merged(found, new)
+    return found or assess(rows)
+
+
+def _reading(heats: DeltaTable | None, counts: tuple[int | None, int, int], assessed: Assessed) -> Reading:
+    newest = assessed.treatments.top_k(1, by=["stream", "stream_seq"])
+    last = (newest["stream"][0], newest["stream_seq"][0]) if newest.height else (None, None)
+    errors = assessed.errors.group_by("element", maintain_order=True).tail(PLOTTED_ERRORS)
+    summary, blocks = summarise(assessed), blocks_of(assessed.errors)
+    return Reading(heats, *counts, 0, [], assessed, summary, blocks, errors, last)
 
 
 def _identity(table: DeltaTable | None) -> tuple[object, ...]:

@@ -93,7 +93,7 @@ async def page(request: Request, element: Annotated[str | None, Query(max_length
     reading, position = await _now(request)
     figures = _answer(reading, position)
     shown = element if element in figures.elements else next(iter(figures.elements), None)
-    plot = error_plot(reading.assessed.errors, shown) if shown else None
+    plot = error_plot(reading.newest_errors, shown) if shown else None
     history = history_plot(reading.blocks, shown) if shown else None
     view, alarms = view_of(request), store_of(request).newest()
     newest = reading.assessed.treatments.tail(NEWEST_TREATMENTS).reverse().rows(named=True)
@@ -112,6 +112,7 @@ async def page(request: Request, element: Annotated[str | None, Query(max_length
             "newest": newest,
             "price_per_miss": request.app.state.settings.price_per_miss_per_t,
             "aside": reading.newest_quarantined,
+            "imports_aside": reading.quarantined_imports,
             "plant_id": request.app.state.settings.plant_id,
             "box": BOX,
         },
