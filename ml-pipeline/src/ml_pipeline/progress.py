@@ -67,7 +67,8 @@ def _links(folders: Folders, steps: set[str]) -> list[tuple[str, str]]:
         found: dict[str, Any] = read_json(folders.work / "registration.json", "register")
         version = found["version"] or "none (see above)"
         links.append(("version", f"{version} of {registry.MODEL}, run {found['run_id']}"))
-        links.append(("run", f"mlflow ui --backend-store-uri {folders.tracking_uri}"))
+        mlflow = Path(sys.executable).with_name("mlflow")  # in this environment, which nobody needs to enter
+        links.append(("run", f"{mlflow} ui --backend-store-uri {folders.tracking_uri}"))
     for name, path in (
         ("model card", folders.work / "model-card.md"),
         ("report", folders.work / "report" / "README.md"),
