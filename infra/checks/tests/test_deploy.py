@@ -1,9 +1,16 @@
-"""`ci/deploy kubernetes` against a kubectl that writes down what it is told; there is no cluster here."""
+"""`ci/deploy` against a kubectl that writes down what it is told, and a front that follows links.
+
+There is no cluster here, and no demo; what compose does is in tests/compose.
+"""
 
 import json
 import os
 import shutil
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -117,3 +124,73 @@ def test_what_was_not_published_is_not_deployed(checkout: Checkout) -> None:
     assert done.returncode == 1
     assert "ci/publish-image backend" in done.stderr
     assert not checkout.calls_file.exists()
+
+
+@contextmanager
+def front(demo: Path, deaf: bool = False) -> Iterator[None]:
+    """Answers as the bundle that the link `champion` points to (deaf: to what it pointed to at first)."""
+    link = demo / "models" / "champion"
+    first = link.readlink().name
+
+    class Model(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            version = first if deaf else link.readlink().name
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write((demo / "models" / version / "release.json").read_bytes())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Model)
+    (demo / "urls.json").write_text(json.dumps({"model_service": f"http://127.0.0.1:{server.server_port}"}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def demo(checkout: Checkout) -> Path:
+    """A demo with two released versions; the first is live, after the second was."""
+    folder = checkout.folder / "build" / "demo"
+    for version in ("1", "2"):
+        (folder / "models" / version).mkdir(parents=True)
+        (folder / "models" / version / "release.json").write_text(json.dumps({"bundle_hash": version * 64}))
+    (folder / "models" / "champion").symlink_to("1")
+    ledger = folder / "mlflow" / "artifacts" / "ledger.jsonl"
+    ledger.parent.mkdir(parents=True)
+    lines = [json.dumps({"what": "champion", "version": version}) for version in ("2", "1")]
+    ledger.write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def deploy_locally(checkout: Checkout, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [str(checkout.folder / "ci" / "deploy"), "local", *arguments]
+    around = {**os.environ, "DEPLOY_PATIENCE_S": "3"}
+    return subprocess.run(command, env=around, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("how", [("live", "2"), ("live", "--roll-back")])
+def test_a_local_model_is_a_link_that_is_checked_and_told(
+    checkout: Checkout, demo: Path, how: tuple[str, str]
+) -> None:
+    with front(demo):
+        done = deploy_locally(checkout, *how)
+
+    assert done.returncode == 0, done.stderr
+    assert (demo / "models" / "champion").readlink().name == "2"
+    assert [call[1:] for call in checkout.calls()] == [
+        ["check-served", "2"],
+        ["promote", "2"],
+        ["record", "live"],
+    ]
+
+
+def test_a_local_model_that_does_not_come_up_is_undone(checkout: Checkout, demo: Path) -> None:
+    with front(demo, deaf=True):
+        done = deploy_locally(checkout, "live", "2")
+
+    assert done.returncode == 1
+    assert (demo / "models" / "champion").readlink().name == "1"
+    assert checkout.calls()[-1] == ["ml-pipeline", "record", "undone"]
