@@ -117,6 +117,16 @@ def test_what_is_told_is_on_the_bus_once_however_often_it_is_published(
     valid("../shapes/cloudevent.v1", event)
 
 
+def test_what_cannot_be_published_is_kept_for_the_next_time(tmp_path: Path) -> None:
+    kept = Announcements(tmp_path / "state.sqlite")
+    kept.announce(JUDGED, "P/ab/cd", {})
+
+    with pytest.raises(nats.errors.NoServersError):
+        kept.publish("nats://127.0.0.1:1")
+
+    assert len(kept.unpublished()) == 1
+
+
 @pytest.mark.parametrize("event_type", [DEGRADED, JUDGED, APPROVED])
 def test_the_contract_of_each_event_has_valid_and_invalid_examples(event_type: str) -> None:
     examples = CONTRACTS / "monitoring-events" / "examples" / event_type
