@@ -42,6 +42,7 @@ def test_a_changed_practice_that_lasts_is_told_with_where_it_began() -> None:
     assert (one.diagnosis, one.station, one.model_version) == ("model", "tapping", "3")
     assert "Mn" in one.elements
     assert 145 <= int(one.since_heat) <= 165
+    assert one.sentence.startswith(f"Since heat {one.since_heat} the model is wrong for B")
     assert sum(one.windows["violated"]) >= 3
     assert one.windows["violated"][-1]
 
