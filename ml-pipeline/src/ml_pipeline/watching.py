@@ -47,7 +47,13 @@ def watch(
 async def _news(nats_url: str, after: int) -> tuple[int, list[Told]]:
     """What stands in the stream after a sequence, and the last sequence that was read."""
     client = await nats.connect(
-        nats_url, name="ml-pipeline", allow_reconnect=False, connect_timeout=CONNECT_S, error_cb=_quiet
+        nats_url,
+        name="ml-pipeline",
+        allow_reconnect=False,
+        max_reconnect_attempts=1,  # counts before the first connection too: without it, it tries for ever
+        reconnect_time_wait=0.1,
+        connect_timeout=CONNECT_S,
+        error_cb=_quiet,
     )
     try:
         jetstream = client.jetstream()

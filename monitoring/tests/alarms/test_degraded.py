@@ -42,6 +42,7 @@ def test_a_changed_practice_that_lasts_is_told_with_where_it_began() -> None:
     assert (one.diagnosis, one.station, one.model_version) == ("model", "tapping", "3")
     assert "Mn" in one.elements
     assert 145 <= int(one.since_heat) <= 165
+    assert one.sentence.startswith(f"Since heat {one.since_heat} the model is wrong for B")
     assert sum(one.windows["violated"]) >= 3
     assert one.windows["violated"][-1]
 
@@ -115,6 +116,16 @@ def test_what_is_told_is_on_the_bus_once_however_often_it_is_published(
     (event,) = asyncio.run(_on_the_bus(nats_server.url, waiting[0].body, waiting[0].event_id))
     valid("monitoring.model.degraded.v1", event["data"])
     valid("../shapes/cloudevent.v1", event)
+
+
+def test_what_cannot_be_published_is_kept_for_the_next_time(tmp_path: Path) -> None:
+    kept = Announcements(tmp_path / "state.sqlite")
+    kept.announce(JUDGED, "P/ab/cd", {})
+
+    with pytest.raises(nats.errors.NoServersError):
+        kept.publish("nats://127.0.0.1:1")
+
+    assert len(kept.unpublished()) == 1
 
 
 @pytest.mark.parametrize("event_type", [DEGRADED, JUDGED, APPROVED])

@@ -4,6 +4,7 @@ One file, without script and without anything from outside. The plant is simulat
 """
 
 import html
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,11 +68,16 @@ def page(
     currency = next((t["currency"] for t in treatments if t["currency"]), "")
     versions = [t["model_version"] or "handbook" for t in treatments]
     plots = "".join(
-        f'<div class="card">{_plot(title, values, versions, moments, least)}</div>'
-        for title, values, least in (
-            (f"In window, % of the heats (mean of {AROUND})", rates, None),
-            (f"Error of the prediction, 1 is usual of the first model (mean of {AROUND})", errors, 0.0),
-            (f"Additives, {currency} per tonne (mean of {AROUND})", costs, None),
+        f'<div class="card">{_plot(title, values, versions, moments, least, most)}</div>'
+        for title, values, least, most in (
+            (f"In window, % of the heats (mean of {AROUND})", rates, None, 100.0),
+            (
+                f"Error of the prediction, 1 is usual of the first model (mean of {AROUND})",
+                errors,
+                0.0,
+                math.inf,
+            ),
+            (f"Additives, {currency} per tonne (mean of {AROUND})", costs, None, math.inf),
         )
     )
     verdict = (
@@ -102,7 +108,12 @@ alarms (red), what the loop did (blue).</p>
 
 
 def _plot(
-    title: str, values: Values, versions: Sequence[str], moments: Sequence[Moment], least: float | None
+    title: str,
+    values: Values,
+    versions: Sequence[str],
+    moments: Sequence[Moment],
+    least: float | None,
+    most: float,
 ) -> str:
     means = _means(values)
     known = [one for one in means if one is not None]
@@ -110,7 +121,7 @@ def _plot(
         return f"<p>{html.escape(title)}: no figures</p>"
     low, high = least if least is not None else min(known), max(known)
     margin = 0.08 * (high - low) or 1.0
-    low, high = (low if least is not None else low - margin), high + margin
+    low, high = (low if least is not None else low - margin), min(high + margin, most)
     across, down = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
     def x(n: float) -> float:
@@ -127,7 +138,9 @@ def _plot(
             f'fill="{shades[version]}"/>'
         )
         if end - begin > len(values) / 25:
-            parts.append(f'<text x="{x(begin) + 4}" y="{TOP + 12}">version {html.escape(version)}</text>')
+            parts.append(
+                f'<text x="{x(begin) + 4}" y="{TOP + down - 6}">version {html.escape(version)}</text>'
+            )
     for value in (low, (low + high) / 2, high):
         parts.append(
             f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value)}" y2="{y(value)}" stroke="#e2e8f0"/>'

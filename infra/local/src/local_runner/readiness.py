@@ -13,10 +13,10 @@ TIMEOUT_S = 2.0
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def get_json(url: str) -> Any | None:
+def get_json(url: str, timeout_s: float = TIMEOUT_S) -> Any | None:
     """Return the JSON behind `url`, or None where it is not there (404); other failures raise `OSError`."""
     try:
-        with _OPENER.open(url, timeout=TIMEOUT_S) as response:
+        with _OPENER.open(url, timeout=timeout_s) as response:
             return json.load(response)
     except urllib.error.HTTPError as error:
         if error.code == http.HTTPStatus.NOT_FOUND:

@@ -16,6 +16,7 @@ from local_runner.readiness import get_json
 from local_runner.references import References
 
 STANDSTILL_S = 120.0
+PATIENCE_S = 60.0
 PAGE_ROWS = 1000
 
 
@@ -133,9 +134,9 @@ class Story:
         found: list[dict[str, Any]] = []
         skip: int | None = 0
         while skip is not None:
-            page = self._get(f"/api/v1/treatments?limit={PAGE_ROWS}&skip={skip}") or {}
-            found += page.get("treatments", [])
-            skip = page.get("next")
+            page = self._whole(f"/api/v1/treatments?limit={PAGE_ROWS}&skip={skip}")
+            found += page["treatments"]
+            skip = page["next"]
         return found[::-1]
 
     def row(self, treatment: dict[str, Any]) -> dict[str, Any]:
@@ -144,13 +145,17 @@ class Story:
 
     def errors(self) -> list[dict[str, Any]]:
         """Errors of the predictions, heat by heat and element by element, oldest first."""
-        return list((self._get("/api/v1/errors?heats=5000") or {}).get("errors", []))
+        return list(self._whole("/api/v1/errors?heats=5000")["errors"])
 
     def _asked(self, happened: Callable[[], Any]) -> Any:
         try:
             return happened()
         except (OSError, http.client.HTTPException):
             return None  # starting again, or busy
+
+    def _whole(self, path: str) -> Any:
+        """What may take long to tell, and must not be left out."""
+        return get_json(f"{self.plan.urls['monitoring']}{path}", PATIENCE_S) or {}
 
     def _get(self, path: str) -> Any:
         try:

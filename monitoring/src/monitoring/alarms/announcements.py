@@ -120,7 +120,13 @@ class Announcements:
 
 async def _publish(nats_url: str, waiting: list[Announcement]) -> None:
     client = await nats.connect(
-        nats_url, name="monitoring", allow_reconnect=False, connect_timeout=CONNECT_S, error_cb=_quiet
+        nats_url,
+        name="monitoring",
+        allow_reconnect=False,
+        max_reconnect_attempts=1,  # counts before the first connection too: without it, it tries for ever
+        reconnect_time_wait=0.1,
+        connect_timeout=CONNECT_S,
+        error_cb=_quiet,
     )
     try:
         jetstream = client.jetstream()

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from monitoring.diagnosis.diagnose import Diagnosed
-from monitoring.diagnosis.findings import Finding
+from monitoring.diagnosis.findings import Finding, sentence
 
 
 class Windows(NamedTuple):
@@ -50,10 +50,12 @@ def degraded(diagnosed: Diagnosed, model_version: str, bundle_hash: str, rule: W
         if len(violated) < rule.least or sum(violated) < rule.least or not violated[-1]:
             continue
         begun = heats.row(_since(windows), named=True)
+        what = (finding.cause, finding.subject, finding.station, finding.elements, finding.grades)
+        said = sentence(*what, finding.evidence["effect"], begun["heat_no"])
         found.append(
             Degraded(
                 finding.plant_id, finding.station, model_version, bundle_hash, finding.diagnosis,
-                finding.elements, finding.sentence[:500],
+                finding.elements, said[:500],
                 {"cause": finding.cause, "grades": finding.grades, **finding.evidence},
                 finding.detected_at, begun["completed_at"], begun["heat_no"],
                 {"heats": rule.heats, "least": rule.least, "last": rule.last, "violated": violated},
