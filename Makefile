@@ -18,9 +18,9 @@ test:  ## on a fresh machine: every component's checks and tests, then contract 
 	@$(RUNNER) doctor
 	@ci/each 2 "check test" $(COMPONENTS) -- 1 "check test" tests
 
-verify:  ## what is slow: pages in a browser, kill -9 under load, a whole demo, a short load run, a model reproduced and its image
+verify:  ## what is slow: every endpoint fuzzed, pages in a browser, kill -9 under load, a whole demo, a short load run, a model reproduced and its image
 	@$(RUNNER) doctor
-	@ci/each 1 verify infra/local -- 1 browser tests -- 1 chaos tests -- 1 load-run tests -- 1 release tests
+	@ci/each 1 verify infra/local -- 1 fuzz backend -- 1 browser tests -- 1 chaos tests -- 1 load-run tests -- 1 release tests
 
 check:  ## format, lint, types and imports of everything
 	@ci/each 2 check $(COMPONENTS) tests
