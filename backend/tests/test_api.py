@@ -49,6 +49,7 @@ class TestProblems:
             ("/api/v1/treatments?limit=0", "query.limit"),
             ("/api/v1/treatments?state=molten", "query.state"),
             (f"/api/v1/treatments?before={2**70}", "query.before"),
+            (f"/api/v1/treatments?before={2**31}", "query.before"),
         ],
     )
     def test_what_is_wrong_in_the_address(self, client: TestClient, path: str, where: str) -> None:

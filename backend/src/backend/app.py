@@ -110,18 +110,19 @@ async def _expected(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     """A fault of ours, or a database that is away; the log has it with the heat, which is in the path."""
-    log.error("%s %s failed: %r", request.method, request.url.path, error)
+    told = {"treatment": request.path_params} if "heat_uid" in request.path_params else {}
+    log.error("%s %s failed: %r", request.method, request.url.path, error, extra={"told": told})
     away = isinstance(error, OperationalError)
     status = HTTPStatus.SERVICE_UNAVAILABLE if away else HTTPStatus.INTERNAL_SERVER_ERROR
     what = "the database is away or busy" if away else "the backend failed; its log says why"
-    told = Problem(
+    answer = Problem(
         type="about:blank",
         title=status.phrase,
         status=status,
         detail=what,
         errors=[Detail(where="backend", what=what, allowed="try again")],
     )
-    return render(request, told)
+    return render(request, answer)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -197,6 +197,8 @@ def _store(engine: Engine, plant_id: str, messages: Sequence[Msg]) -> None:
             intake.store(session, fact)
 
     write(engine, keep)
+    for fact in heard:
+        log.info("heard %s", fact.type, extra={"told": fact.about() | {"event_id": fact.event_id}})
 
 
 def _json(body: bytes) -> object:

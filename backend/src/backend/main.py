@@ -24,6 +24,7 @@ from backend.consumer import consume
 from backend.database import open_engine, reading, writing
 from backend.errors import BackendError, validate
 from backend.intake import pruning
+from backend.logs import log_json_lines
 from backend.master_data import kept
 from backend.master_data import service as master_data
 from backend.master_data.schemas import MasterData
@@ -35,7 +36,7 @@ from backend.worker import Worker
 
 def main() -> None:
     given = _arguments()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_json_lines()
     for noisy in ("httpx", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:

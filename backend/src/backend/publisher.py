@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+import orjson
 from nats.js import JetStreamContext
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
@@ -71,6 +72,11 @@ async def publish_waiting(engine: Engine, jetstream: JetStreamContext, acknowled
     for event, answer in zip(events, answers, strict=True):
         if not isinstance(answer, BaseException):
             taken.append(event.id)
+            told = {
+                "treatment": orjson.loads(event.body)["data"].get("treatment"),
+                "event_id": event.event_id,
+            }
+            log.info("published %s", event.type, extra={"told": told})
         elif not isinstance(answer, BUS_ERRORS):
             raise answer
     acknowledged.update(taken)

@@ -89,8 +89,9 @@ Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a
 Element = Annotated[str, Field(pattern=r"^[A-Z][a-z]?$")]
 Oxide = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-# A revision or number of a plant fits an integer column of any database.
-Revision = Annotated[int, Field(ge=1, le=2**31 - 1)]
+# What an integer column of any database holds: a revision or number of a plant, the number of a row.
+MOST_INTEGER = 2**31 - 1
+Revision = Annotated[int, Field(ge=1, le=MOST_INTEGER)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Kilograms = Annotated[float, Field(ge=0)]
 Assay = Annotated[dict[Element, Percent], AfterValidator(_at_most_100)]

@@ -139,6 +139,16 @@ class TestHeat:
         assert accepted.status_code == 303
         assert known(client, heat)["decision"]["additions"][0]["added_kg"] == 1500.5
 
+    def test_a_form_with_a_column_too_short_is_refused(self, client: TestClient, worker: Worker) -> None:
+        heat = recommended(client, worker)
+        sent = form(client.get(page(heat)).text)
+        sent["lot"].pop()
+
+        refused = client.post(page(heat), data=sent)
+
+        assert refused.status_code == 422
+        assert "as many of each" in refused.text
+
     def test_a_reason_for_each_addition_is_kept_and_shown(self, client: TestClient, worker: Worker) -> None:
         heat = recommended(client, worker)
         sent = form(client.get(page(heat)).text)

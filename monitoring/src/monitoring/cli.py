@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import signal
 import sys
 from pathlib import Path
@@ -21,6 +20,7 @@ from monitoring.diagnosis.building import build
 from monitoring.diagnosis.drift_history import drift_history
 from monitoring.diagnosis.telling import as_json, imported_rows, kept_rows, lake_rows
 from monitoring.errors import MonitoringError
+from monitoring.logs import log_json_lines
 from monitoring.settings import Settings
 
 
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     drifting.add_argument("--reference", type=Path, required=True, metavar="FILE")
     options = parser.parse_args(arguments)
     command = options.command
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_json_lines()
     try:
         settings = Settings()
         match command:

@@ -23,6 +23,7 @@ from backend.access.tables import MachineToken, User
 from backend.database import writing
 from backend.dependencies import EngineDep, ReadingDep
 from backend.errors import UnknownError
+from backend.shapes import MOST_INTEGER
 
 router = APIRouter(tags=["access"], dependencies=[needs(ADMINISTER)])
 
@@ -77,7 +78,9 @@ def revoke_token(name: NamePath, engine: EngineDep, who: WhoDep) -> None:
 def read_audit(
     session: ReadingDep,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    before: Annotated[int | None, Query(ge=1, le=2**63 - 1, description="`next` of the page before")] = None,
+    before: Annotated[
+        int | None, Query(ge=1, le=MOST_INTEGER, description="`next` of the page before")
+    ] = None,
 ) -> AuditPage:
     found = audit.newest(session, limit=limit + 1, before=before)
     page = [AuditRead.model_validate(entry.model_dump()) for entry in found[:limit]]

@@ -1,5 +1,6 @@
 """HTTP for decisions."""
 
+import logging
 from http import HTTPStatus
 
 from fastapi import APIRouter, Response
@@ -12,6 +13,8 @@ from backend.decisions import service
 from backend.decisions.schemas import DecisionPut, DecisionRead
 from backend.dependencies import TREATMENT_PATH, EngineDep, TreatmentDep, as_kept
 from backend.heats import service as heats
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(tags=["decisions"], dependencies=[needs(DECIDE)])
 
@@ -32,4 +35,6 @@ def decide(put: DecisionPut, treatment: TreatmentDep, engine: EngineDep, who: Wh
     decision, new = write(
         engine, lambda session: service.decide(session, heats.find(session, treatment), put, person)
     )
+    told = {"treatment": treatment.model_dump(), "decision_id": decision.decision_id, "new": new}
+    log.info("decided by %s", decision.decided_by, extra={"told": told})
     return as_kept(decision.record(), HTTPStatus.CREATED if new else HTTPStatus.OK)

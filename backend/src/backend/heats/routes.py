@@ -12,6 +12,7 @@ from backend.dependencies import TREATMENT_PATH, EngineDep, ReadingDep, Treatmen
 from backend.heats import service
 from backend.heats.reading import whole
 from backend.heats.schemas import State, TreatmentList, TreatmentRead, summary
+from backend.shapes import MOST_INTEGER
 
 router = APIRouter(tags=["treatments"], dependencies=[needs(READ)])
 
@@ -21,7 +22,9 @@ def list_treatments(
     session: ReadingDep,
     state: Annotated[State | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    before: Annotated[int | None, Query(ge=1, le=2**63 - 1, description="`next` of the page before")] = None,
+    before: Annotated[
+        int | None, Query(ge=1, le=MOST_INTEGER, description="`next` of the page before")
+    ] = None,
 ) -> TreatmentList:
     records = service.newest(session, state=state, limit=limit + 1, before=before)
     page = records[:limit]

@@ -61,6 +61,12 @@ class Heard(NamedTuple):
     type: str
     fact: OfTreatment | OfAdditive
 
+    def about(self) -> dict[str, Any]:
+        """The treatment or the additive, as a log names it."""
+        if isinstance(self.fact, OfTreatment):
+            return {"treatment": self.fact.treatment.model_dump()}
+        return {"additive": self.fact.additive}
+
 
 def read(plant_id: str, subject: str, document: object) -> Heard:
     """A message of the bus in its contract. BackendError says why it is refused."""

@@ -25,6 +25,7 @@ from backend.pages.heats_now import UNREAD, Made, recommendations_of, results_of
 from backend.pages.rendering import heat_page, page
 from backend.pages.view import judged_by
 from backend.recommendations.tables import HANDBOOK
+from backend.shapes import MOST_INTEGER
 
 router = APIRouter()
 
@@ -92,7 +93,7 @@ def history(
     session: ReadingDep,
     settings: SettingsDep,
     search: SearchDep,
-    before: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    before: Annotated[int | None, Query(ge=1, le=MOST_INTEGER)] = None,
 ) -> Response:
     found = find(session, search, HEATS_ON_A_PAGE + 1, before)
     lines = lines_of(session, found[:HEATS_ON_A_PAGE])

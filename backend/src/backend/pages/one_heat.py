@@ -1,6 +1,7 @@
 """The page of one heat: what is recommended and why, to be edited and confirmed; later the result too."""
 
 import contextlib
+import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, get_args
@@ -16,7 +17,7 @@ from backend.database import reading, writing
 from backend.decisions import service as decisions
 from backend.decisions.schemas import DecisionPut
 from backend.dependencies import EngineDep, TreatmentDep
-from backend.errors import BackendError, ConflictError, Detail, StateError, validate
+from backend.errors import BackendError, ConflictError, Detail, InvalidError, StateError, validate
 from backend.heats import service as heats
 from backend.heats.reading import whole
 from backend.heats.schemas import TreatmentRead
@@ -27,6 +28,8 @@ from backend.pages.view import HeatView, heat_view
 from backend.pages.why import why
 from backend.recommendations import service as recommendations
 from backend.shapes import ReasonCode, Treatment
+
+log = logging.getLogger(__name__)
 
 router = APIRouter()
 
@@ -74,7 +77,7 @@ def confirm(
         put = validate(DecisionPut, _decision(form))
         person = request.state.person
         with writing(engine) as session:
-            decisions.decide(
+            decision, new = decisions.decide(
                 session, heats.find(session, treatment), put, None if person is None else person.name
             )
     except BackendError as refused:
@@ -82,6 +85,8 @@ def confirm(
         return _page(
             request, engine, treatment, form, refused.errors, status=refused.status, conflict=conflict
         )
+    told = {"treatment": treatment.model_dump(), "decision_id": decision.decision_id, "new": new}
+    log.info("decided by %s", decision.decided_by, extra={"told": told})
     return RedirectResponse(heat_page(treatment), HTTPStatus.SEE_OTHER)
 
 
@@ -245,9 +250,11 @@ templates.env.globals.update(limit_words=limit_words)
 def _decision(form: FormData) -> dict[str, Any]:
     """The form in the shape of a decision; an empty field is no addition."""
     additions = []
-    for additive, lot, kg in zip(
-        form.getlist("additive"), form.getlist("lot"), form.getlist("kg"), strict=True
-    ):
+    columns = [form.getlist(name) for name in ("additive", "lot", "kg")]
+    if len({len(column) for column in columns}) > 1:
+        what = f"{', '.join(str(len(column)) for column in columns)} of additive, lot and kg"
+        raise InvalidError([Detail(where="form", what=what, allowed="as many of each")])
+    for additive, lot, kg in zip(*columns, strict=True):
         added_kg = number_of(kg, str(additive))
         if added_kg:
             additions.append({"additive": additive, "lot": lot or None, "added_kg": added_kg})

@@ -48,6 +48,8 @@ def predict_weighed(engine: Engine, model: ModelClient, heat_id: int) -> None:
         return
     body = _answer(asked, model)
     write(engine, lambda session: _store(session, asked, body))
+    found = "predicted" if body is not None else "not predicted"
+    log.info("%s for what was weighed", found, extra={"told": {"treatment": asked.treatment}})
 
 
 def _gather(session: Session, heat_id: int) -> Asked | None:

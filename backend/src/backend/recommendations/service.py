@@ -87,6 +87,8 @@ def recommend(
             tasks.ask_shadow(session, heat_id, asked.request())
 
     write(engine, keep)
+    told_of = {"treatment": asked.heat["treatment"], "recommendation_id": made.recommendation_id}
+    log.info("recommended by the %s", made.source, extra={"told": told_of})
 
 
 def recommend_in_shadow(engine: Engine, model: ModelClient, heat_id: int) -> None:

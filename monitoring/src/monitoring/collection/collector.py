@@ -106,7 +106,14 @@ async def _collect_stream(lake: Lake, jetstream: JetStreamContext, stop: asyncio
             stored.remember(new)
             done = upto
             commits += 1
-            log.info("position %d: %d heats, %d known already", done, len(new), len(rows) - len(new))
+            told = {"heats": [row["heat_uid"] for row in new]}
+            log.info(
+                "position %d: %d heats, %d known already",
+                done,
+                len(new),
+                len(rows) - len(new),
+                extra={"told": told},
+            )
             if commits % COMMITS_BETWEEN_COMPACTIONS == 0:
                 await asyncio.to_thread(compact, heats.table_uri)
                 await asyncio.to_thread(compact, shadows.table_uri)
