@@ -1,12 +1,14 @@
 """Who asks and who answers are released apart, so each gets on with the other's release before.
 
-The release before is the commit before a component's version was raised for the last time.
+The release before is the commit before a component's version was raised for the last time. A checkout without
+history holds none: then today's release stands for it, and a warning says so.
 """
 
 import os
 import socket
 import subprocess
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,10 @@ READERS = ("backend", "monitoring", "model-service")
 
 def release_before(component: str) -> str:
     """Return the commit before the one that gave the component its version of today."""
+    shallow = ("git", "rev-parse", "--is-shallow-repository")
+    if subprocess.run(shallow, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip() == "true":
+        warnings.warn(f"a checkout without history: {component} is compared with itself", stacklevel=2)
+        return "HEAD"
     log = ("git", "log", "--format=%H", "-G", '^version = "', "--", f"{component}/pyproject.toml")
     raised = subprocess.run(log, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert len(raised) > 1, f"{component} has no release before this one in this checkout's history"
