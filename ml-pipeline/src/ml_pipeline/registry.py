@@ -170,8 +170,12 @@ def register(uri: str, logged: Logged, tags: Mapping[str, str], holdout: Mapping
                 warnings.simplefilter("ignore")
                 if not client.search_registered_models(f"name = '{MODEL}'"):
                     client.create_registered_model(MODEL)
-                made = client.create_model_version(
-                    MODEL, logged.model_uri, run_id=logged.run_id, tags=dict(tags)
+                made = client.create_model_version(  # a server wants to be told the model's id as well
+                    MODEL,
+                    logged.model_uri,
+                    run_id=logged.run_id,
+                    tags=dict(tags),
+                    model_id=logged.model_uri.removeprefix("models:/"),
                 )
             found = Registered(str(made.version), logged.run_id, bundle_hash, dict(tags))
         else:
