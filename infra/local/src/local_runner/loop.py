@@ -259,7 +259,7 @@ def _bad_candidate(story: Story) -> None:
     story.tell("plant", "A candidate is trained on an extract whose results belong to other heats.")
     extract = plan.settings.demo_dir / "extract"
     # Newer than anything that the champion has learnt from, so that the gate has heats to compare on.
-    end_at = (datetime.now(UTC) + timedelta(days=LATER_DAYS)).isoformat(timespec="seconds")
+    end_at = f"{datetime.now(UTC) + timedelta(days=LATER_DAYS):%Y-%m-%dT%H:%M:%SZ}"
     told = ("--heats", str(SHUFFLED_HEATS), "--seed", str(plan.settings.seed + 100), "--end-at", end_at)
     _run(story, plan.command("plant-simulator", "extract", "history", *told, "--output", extract))
     shuffle_results(extract, folder)
