@@ -126,6 +126,7 @@ def _degraded(folders: Folders, told: Told, tell: Tell) -> None:
         "station": data["station"],
         "since": data.get("since", data["detected_at"]),
         "windows": data.get("windows"),
+        "elements": list(data.get("elements", [])),
     }
     _note(folders, "degraded", champion.version, data["sentence"], evidence, "monitoring")
     tell(f"loop: {data['sentence']}")

@@ -40,12 +40,17 @@ def write(story: Story, folder: Path, docs: Path, scenario: str, missing: str) -
         (place / f"{scenario}.html").write_text(text, encoding="utf-8")
 
 
-def error_by_heat(story: Story, treatments: list[dict[str, Any]] | None = None) -> list[float | None]:
-    """Per heat the mean over elements of |error| over what is usual: its mean in the first heats."""
+def error_by_heat(
+    story: Story, treatments: list[dict[str, Any]] | None = None, elements: Sequence[str] = ()
+) -> list[float | None]:
+    """Per heat the mean over elements (all, or those given) of |error| over what is usual: its mean in the
+    first heats."""
     heats = story.treatments() if treatments is None else treatments
     order = {_key(one): n for n, one in enumerate(heats)}
     by_element: dict[str, list[tuple[int, float]]] = {}
     for one in story.errors():
+        if elements and one["element"] not in elements:
+            continue
         if (n := order.get(_key(one))) is not None:
             by_element.setdefault(one["element"], []).append((n, abs(one["error_pct"])))
     sums, counts = [0.0] * len(heats), [0] * len(heats)
