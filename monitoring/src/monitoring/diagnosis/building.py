@@ -69,14 +69,19 @@ def build(rows: pl.LazyFrame, bundle_hash: str | None = None) -> Reference:
             "plant_id", maintain_order=True
         )
     ]
-    reference.beside = _beside([rests(without_other_lots(of), results) for of, results in plants])
-    beside = beside_frame(reference.beside)
-    own = [untangled(of, results, beside) for of, results in plants]
-    reference.lots = _lots(pl.concat(own), found.heats.height)
+    own: list[pl.DataFrame] = []
+    # Where heats are so few that no lot tells of itself, there is nothing to tell lots apart by.
+    if plants:
+        reference.beside = _beside([rests(without_other_lots(of), results) for of, results in plants])
+        beside = beside_frame(reference.beside)
+        own = [untangled(of, results, beside) for of, results in plants]
+        reference.lots = _lots(pl.concat(own), found.heats.height)
     reference.wander = _mean_square(
         [wander(_renumbered(of), reference) for _, of in pairs.group_by("plant_id", maintain_order=True)]
     )
-    reference.wander["lot"] = _lots_wander(pl.concat(looks_at_lots(of).collect() for of in own), reference)
+    if own:
+        looks = pl.concat(looks_at_lots(of).collect() for of in own)
+        reference.wander["lot"] = _lots_wander(looks, reference)
     return reference
 
 
