@@ -10,6 +10,7 @@ import re
 import resource
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -33,8 +34,10 @@ def measure() -> dict[str, tuple[list[float], str]]:
         place = Path(made)
         imported = _history(place)
         for times in TIMES:
+            print(f"pipeline over {HEATS * times:,} heats ...", file=sys.stderr, flush=True)
             lake = _lake(place, imported, times)
             seconds, peak_mb, busy = _run(place, lake)
+            print(f"  {seconds:.0f} s, {peak_mb:,.0f} MB; the same again ...", file=sys.stderr, flush=True)
             steps = _steps(place)
             again, _, _ = _run(place, lake)
             heats = f"{HEATS * times:,} heats"

@@ -49,4 +49,4 @@ def map_elements(
 
 def _elsewhere(train: Train[Told, Done], told: Told, path: Path, element: str, prior: ElementModel) -> Done:
     with threadpool_limits(limits=1):
-        return train(told, pl.scan_ipc(path).collect(), element, prior)
+        return train(told, pl.read_ipc(path, memory_map=True), element, prior)
