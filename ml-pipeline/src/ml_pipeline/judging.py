@@ -23,7 +23,6 @@ from ml_pipeline.steps.evaluate import Evaluation, evaluate
 from ml_pipeline.steps.gate import Model, Verdict, judge, wanted
 from ml_pipeline.steps.split import KEY
 from ml_pipeline.work import (
-    TEST_FRACTION,
     Folders,
     Stations,
     holdouts,
@@ -55,7 +54,8 @@ def run_evaluate(folders: Folders, tell: Tell) -> Evaluation:
         {s: {e: m._asdict() for e, m in of.items()} for s, of in found.metrics.items()},
     )
     table = report.metrics_table(found.metrics)
-    tell(f"evaluate: on the newest {TEST_FRACTION:.0%} of the heats, wt %\n{table}")
+    share = read_json(folders.work / "split.json", "split")["test_fraction"]
+    tell(f"evaluate: on the newest {share:.0%} of the heats, wt %\n{table}")
     tell(f"evaluate: report in {folder}, with {', '.join(p.name for p in plots)}")
     return found
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from model_service.bundle import write_bundle
 from model_service.contracts import RecommendationRequest
 from model_service.documents import pretty
+from msgspec import to_builtins
 from threadpoolctl import threadpool_limits
 
 from ml_pipeline import registry
@@ -24,10 +25,8 @@ from ml_pipeline.steps.split import KEY, choose_holdout
 from ml_pipeline.steps.train import train
 from ml_pipeline.steps.validate import usual_mass, validate
 from ml_pipeline.work import (
-    TEST_FRACTION,
     Folders,
     instant,
-    read_json,
     split_stations,
     write_json,
 )
@@ -98,6 +97,7 @@ def run_prepare(folders: Folders, tell: Tell) -> None:
 
 def run_split(folders: Folders, tell: Tell) -> None:
     """Keep the frozen holdout apart, and freeze one for each station that has none yet."""
+    share = folders.options.test_fraction
     known = dict(
         registry.holdouts(folders.tracking_uri)
         if folders.options.holdout is None
@@ -111,7 +111,7 @@ def run_split(folders: Folders, tell: Tell) -> None:
     for path in paths:
         station = path.stem
         if station not in known and folders.options.holdout is None:
-            chosen = choose_holdout(pl.read_parquet(path, columns=[*KEY, "completed_at"]), TEST_FRACTION)
+            chosen = choose_holdout(pl.read_parquet(path, columns=[*KEY, "completed_at"]), share)
             if chosen is None:
                 tell(f"split: {station}: too few heats to freeze a holdout")
                 continue
@@ -120,13 +120,13 @@ def run_split(folders: Folders, tell: Tell) -> None:
         if station in known:
             used[station] = known[station]
             _prepared_holdout(folders, station, known[station]).write_parquet(folder / path.name)
-    past, test = split_stations(folders.work)
+    past, test = split_stations(folders.work, share)
     for station in past:
         tell(f"split: {station}: {past[station].height} heats to learn from, {test[station].height} to judge")
     write_json(
         folders.work / "split.json",
         {
-            "test_fraction": TEST_FRACTION,
+            "test_fraction": share,
             "holdout": used,
             "heats": {s: {"past": past[s].height, "test": test[s].height} for s in past},
         },
@@ -137,14 +137,13 @@ def run_train(folders: Folders, tell: Tell) -> None:
     """Train on the older heats and write the bundle."""
     seed = folders.options.seed
     past, test = split_stations(folders.work)
-    read_json(folders.work / "split.json", "split")
     tell(
         f"train: {sum(h.height for h in past.values())} heats; the newest "
         f"{sum(h.height for h in test.values())} are kept back"
     )
     del test
     with threadpool_limits(limits=1):  # sums in one order: same heats, same bytes
-        trained = train(past, seed, tell, folders.options.processes)
+        trained = train(past, seed, tell, folders.options.processes, folders.options.priors)
     requests = _golden_requests(folders, past, list(trained.parameters.stations))
     bundle_hash = write_bundle(_empty(folders.work / "bundle"), trained.parameters, trained.trees, requests)
     (folders.work / "parameters.json").write_bytes(pretty(trained.parameters))
@@ -156,6 +155,7 @@ def run_train(folders: Folders, tell: Tell) -> None:
     training = {
         "bundle_hash": bundle_hash,
         "seed": seed,
+        "priors": to_builtins(folders.options.priors or {}),
         "trained_until": {n: instant(m) for n, m in until.items()},
         "report": trained.report,
     }

@@ -18,7 +18,7 @@ from ml_pipeline.provenance import Code, code_here, environment
 from ml_pipeline.release import link, release
 from ml_pipeline.steps import corrections
 from ml_pipeline.steps.evaluate import ElementMetrics, flat_metrics
-from ml_pipeline.work import TEST_FRACTION, Folders, instant, read_json, write_json
+from ml_pipeline.work import Folders, instant, read_json, write_json
 
 TRACE = ("code_commit", "lock_sha256", "data_version", "data_sha256", "bundle_hash")
 RECORDED = (
@@ -189,7 +189,8 @@ def _record(folders: Folders, code: Code) -> dict[str, Any]:
         "data_sha256": taken["data_sha256"],
         "holdout": split["holdout"],
         "seed": training["seed"],
-        "test_fraction": TEST_FRACTION,
+        "test_fraction": split["test_fraction"],
+        "priors": training["priors"],
         "threads": 1,
         "lightgbm": corrections.PARAMETERS,
         "bundle_hash": training["bundle_hash"],

@@ -24,7 +24,14 @@ def with_slow_state(bundle: Bundle) -> Bundle:
     station = bundle.parameters.stations["tapping"]
     elements = {
         name: msgspec.structs.replace(
-            model, slow_state=SlowState(residual_sd_pct=0.01, half_life_heats=6.0, prior_heats=4.0)
+            model,
+            slow_state=SlowState(
+                residual_sd_pct=0.01,
+                half_life_heats=6.0,
+                prior_heats=None if name == "P" else 4.0,
+                scatter_heats=15.0,
+                usual_scatter=0.7,
+            ),
         )
         for name, model in station.elements.items()
     }

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 import polars as pl
 from model_service.parameters import ElementModel, Parameters, StationModel
 
@@ -12,11 +13,14 @@ from ml_pipeline.steps import calibration, physics
 from ml_pipeline.steps.element import Fitted, Wanted, fit_element, useful_trees
 from ml_pipeline.steps.outcome import lagged, terms
 from ml_pipeline.steps.parallel import map_elements
-from ml_pipeline.steps.split import split_by_time
+from ml_pipeline.steps.priors import OwnPrior, OwnPriors
+from ml_pipeline.steps.split import KEY, split_by_time
 from ml_pipeline.steps.station import MIN_HEATS, plant_priors, station_shell
 from ml_pipeline.steps.temperature import fit_temperature
 
 CALIBRATION_FRACTION = 0.25
+ENOUGH_SCORES = 1000
+"""Heats from which a 90 % interval's width is told to some 1 % of coverage."""
 Report = dict[str, dict[str, object]]
 
 
@@ -42,9 +46,11 @@ def train(
     seed: int,
     tell: Callable[[str], None] = lambda _: None,
     processes: int = 1,
+    own_priors: OwnPriors | None = None,
 ) -> Trained:
     """Train every station of the prepared heats (all of them: hold the test heats back before), so many
-    elements at once as `processes`; the result does not depend on it.
+    elements at once as `processes`; the result does not depend on it. `own_priors`: where the plant believes
+    something else than the literature.
 
     Raises TooFewHeatsError where no station has enough heats to learn from.
     """
@@ -53,7 +59,9 @@ def train(
         if heats.height < MIN_HEATS:
             tell(f"  {name}: {heats.height} heats are too few (at least {MIN_HEATS}); left out")
             continue
-        stations[name], of_station, report[name] = _train_station(name, heats, seed, tell, processes)
+        stations[name], of_station, report[name] = _train_station(
+            name, heats, seed, tell, processes, (own_priors or {}).get(name, {})
+        )
         trees.update(of_station)
     if not stations:
         counts = ", ".join(f"{name} {heats.height}" for name, heats in prepared.items()) or "none"
@@ -64,9 +72,14 @@ def train(
 
 
 def _train_station(
-    name: str, heats: pl.DataFrame, seed: int, tell: Callable[[str], None], processes: int
+    name: str,
+    heats: pl.DataFrame,
+    seed: int,
+    tell: Callable[[str], None],
+    processes: int,
+    own: Mapping[str, OwnPrior],
 ) -> tuple[StationModel, dict[str, str], Report]:
-    priors = plant_priors(name, heats)
+    priors = plant_priors(name, heats, own)
     shell = station_shell(name, heats, priors)
     elements, trees, report = {}, dict[str, str](), Report()
     for element, done in map_elements(_train_element, (name, shell, seed), heats, priors, processes):
@@ -86,23 +99,32 @@ def _train_element(
 ) -> _Done:
     """Train one element; what it needs of the others is in the shell, so elements may be trained at once."""
     name, shell, seed = told
-    known = int(physics.usable(terms(shell, element, prior, heats)).sum())
+    with_result = heats.filter(physics.usable(terms(shell, element, prior, heats)))
+    known = with_result.height
     if known < MIN_HEATS:
         return _Done(_fitting(prior, shell), {}, {"heats": known, "model": "prior"}, "")
-    older, newer = split_by_time(heats, CALIBRATION_FRACTION)
+    # Of the heats that tell something: an element may have been analysed only lately.
+    older, newer = split_by_time(with_result, CALIBRATION_FRACTION)
     lags = lagged(heats)
-    wanted, trial = Wanted(recovery=False, offset=False), None
-    if physics.usable(terms(shell, element, prior, older)).sum() >= MIN_HEATS:
-        # Whether trees help, and how wide intervals are, is seen on heats newer than those learnt from.
+    wanted, judges = Wanted(recovery=False, offset=False), list[calibration.Judge]()
+    if older.height >= MIN_HEATS:
+        # What helps, and how wide intervals are, is seen on heats newer than those learnt from.
         free = fit_element(name, element, shell, prior, older, seed, Wanted(recovery=True, offset=True))
         wanted = useful_trees(free, shell, element, newer)
         trial = fit_element(name, element, shell, prior, older, seed, wanted)
+        judges.append(calibration.judge(trial, heats, newer))
+        while sum(len(judge.unseen) for judge in judges) < ENOUGH_SCORES and older.height > newer.height:
+            # Too few to tell how wide: then also on older ones, left out in their turn.
+            older, unseen = older.head(-newer.height), older.tail(newer.height)
+            rest = with_result.join(unseen, on=KEY, how="anti", maintain_order="left")
+            trial = fit_element(name, element, shell, prior, rest, seed, wanted)
+            judges.append(calibration.judge(trial, heats, unseen))
     final = fit_element(name, element, shell, prior, heats, seed, wanted)
-    slow_state = calibration.best_slow_state(final, shell, element, heats, lags)
-    factor = calibration.NORMAL_FACTOR
-    if trial is not None:
-        tried = calibration.with_slow_state(trial.model, slow_state)
-        factor = calibration.interval_factor(tried, trial.trees, shell, element, heats, newer, lags)
+    every = [calibration.judge(final, heats, heats)]
+    off = final.model.slow_state
+    slow_state = calibration.best_slow_state(off, judges or every, shell, element, heats, lags)
+    scores = [calibration.scores(judge, slow_state, shell, element, heats, lags) for judge in judges]
+    factor = calibration.interval_factor(np.concatenate([np.zeros(0), *scores]))
     model = msgspec.structs.replace(final.model, slow_state=slow_state, interval_factor=factor)
     notes = {**final.notes, "interval_factor": factor, "trees": sorted(final.trees)}
     return _Done(model, final.trees, notes, _said(final, known))
