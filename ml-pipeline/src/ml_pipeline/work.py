@@ -78,10 +78,10 @@ class Holdout(NamedTuple):
 
 def split_stations(work: Path, test_fraction: float | None = None) -> tuple[Stations, Stations]:
     """Older and newest heats of each station, without the frozen holdout; the share as `split` wrote it."""
-    share = test_fraction or read_json(work / "split.json", "split")["test_fraction"]
     paths = sorted((work / "prepared").glob("*.parquet"))
     if not paths:
         raise ExtractError(f"{work}/prepared has no stations; run `ml-pipeline prepare` first")
+    share = test_fraction or read_json(work / "split.json", "split")["test_fraction"]
     frozen = holdouts(work)
     splits = {}
     for path in paths:
