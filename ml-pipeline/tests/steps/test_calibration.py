@@ -8,7 +8,15 @@ from model_service.parameters import ElementModel, SlowState, StationModel
 from model_service.priors import prior_parameters
 
 from ml_pipeline.steps import memory
-from ml_pipeline.steps.calibration import _skew, best_slow_state, interval_and_skew, judge, strays
+from ml_pipeline.steps.calibration import (
+    NORMAL_FACTOR,
+    Strays,
+    _skew,
+    best_slow_state,
+    interval_and_skew,
+    judge,
+    strays,
+)
 from ml_pipeline.steps.element import Fitted
 from ml_pipeline.steps.outcome import lagged
 
@@ -56,7 +64,7 @@ def heats(residual: np.ndarray) -> pl.DataFrame:
 
 def slow_state_for(some: pl.DataFrame) -> SlowState:
     fitted = Fitted(model(), {}, {})
-    judges = [judge(fitted, some, some.tail(N // 2))]
+    judges = [judge(fitted, "Mn", some, some.tail(N // 2))]
     return best_slow_state(fitted.model.slow_state, judges, station(), "Mn", some, lagged(some))
 
 
@@ -93,9 +101,9 @@ def test_intervals_cover_what_they_say_in_quiet_and_unquiet_times() -> None:
     quiet = np.where(np.arange(3 * N) // 100 % 2 == 0, 1.0, 2.5)
     some = heats(NOISE * quiet * rng.normal(size=3 * N))
     fitted, lags = Fitted(model(), {}, {}), lagged(some)
-    known = judge(fitted, some, some.slice(N, N))
+    known = judge(fitted, "Mn", some, some.slice(N, N))
     slow_state = best_slow_state(fitted.model.slow_state, [known], station(), "Mn", some, lags)
-    fresh = judge(fitted, some, some.tail(N))
+    fresh = judge(fitted, "Mn", some, some.tail(N))
 
     def covered(state: SlowState) -> list[float]:
         factor, _ = interval_and_skew([strays(known, state, station(), "Mn", some, lags)])
@@ -126,3 +134,29 @@ def test_a_longer_tail_is_seen_on_its_side() -> None:
 
 def test_few_heats_tell_of_no_skew() -> None:
     assert _skew(np.random.default_rng(1).lognormal(0, 1.0, 60)) == 0.0
+
+
+def test_every_judge_tells_of_the_width_and_only_windows_of_the_skew() -> None:
+    """Two folds, the older twice as wide as believed; heats without a window stray further down."""
+    rng = np.random.default_rng(4)
+    window = np.arange(2000) % 2 == 0
+    newer = np.where(window, rng.normal(size=2000), -3 * rng.exponential(size=2000))
+    older = 2 * rng.normal(size=2000)
+    unknown = np.full(2000, np.nan)
+
+    factor, skew = interval_and_skew([Strays(older, window), Strays(unknown, window)])
+    _, of_windows = interval_and_skew([Strays(newer, window)])
+    _, of_all = interval_and_skew([Strays(newer, np.full(2000, fill_value=True))])
+
+    assert factor == pytest.approx(2 * NORMAL_FACTOR, rel=0.06)
+    assert abs(skew) < 0.1
+    assert abs(of_windows) < 0.1 < -of_all
+    assert interval_and_skew([]) == (NORMAL_FACTOR, 0.0)
+
+
+def test_heats_without_a_result_judge_nothing() -> None:
+    some = heats(np.zeros(N)).with_columns(
+        pl.when(pl.int_range(N) % 3 == 0).then("final.Mn").alias("final.Mn")
+    )
+
+    assert judge(Fitted(model(), {}, {}), "Mn", some, some.tail(N // 2)).unseen.sum() == N // 6

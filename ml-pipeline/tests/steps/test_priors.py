@@ -3,7 +3,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ml_pipeline import pipeline, rebuild
+from ml_pipeline import pipeline, rebuild, work
 from ml_pipeline.errors import ExtractError
 from ml_pipeline.pipeline import Folders
 from ml_pipeline.steps.priors import as_priors, read_priors
@@ -78,3 +78,16 @@ def test_the_share_of_test_heats_is_as_asked_for(released: Folders, tmp_path: Pa
     share = test["tapping"].height / (test["tapping"].height + past["tapping"].height)
     assert share == pytest.approx(0.3, abs=0.002)
     assert read_json(tmp_path / "split.json", "split")["test_fraction"] == 0.3
+
+
+def test_no_share_keeps_back_more_heats_than_are_enough(
+    released: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "prepared").symlink_to(released.work / "prepared")
+    monkeypatch.setattr(work, "TEST_MOST_HEATS", 40)
+
+    _, of_many = split_stations(tmp_path, 0.3)
+    _, of_few = split_stations(tmp_path, 0.03)
+
+    assert of_many["tapping"].height == 40
+    assert 20 < of_few["tapping"].height < 40

@@ -51,10 +51,11 @@ class Strays(NamedTuple):
     has_window: NDArray[np.bool_]
 
 
-def judge(fitted: Fitted, heats: pl.DataFrame, unseen: pl.DataFrame) -> Judge:
-    """`unseen` are the heats between the oldest and the newest of it, to the time."""
+def judge(fitted: Fitted, element: str, heats: pl.DataFrame, unseen: pl.DataFrame) -> Judge:
+    """`unseen` are the heats with a result between the oldest and the newest of it, to the time."""
     since, until = unseen["completed_at"].min(), unseen["completed_at"].max()
-    return Judge(fitted, heats["completed_at"].is_between(since, until).to_numpy())
+    is_between = heats["completed_at"].is_between(since, until).to_numpy()
+    return Judge(fitted, is_between & ~np.isnan(column(heats, f"final.{element}")))
 
 
 def best_slow_state(

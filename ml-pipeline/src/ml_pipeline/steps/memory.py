@@ -56,8 +56,9 @@ def told(residual: Vector, sd: Vector, lags: NDArray[np.intp], lots: Lots, slow_
     if len(lags) != len(lots.code):
         raise ValueError(f"{len(lots.code)} heats have lots, {len(lags)} are asked for")
     found = Told(np.zeros(len(lags)), np.ones(len(lags)))
-    for start in range(0, len(lags), CHUNK):
-        rows = np.arange(start, min(start + CHUNK, len(lags)))
+    looking_back = np.flatnonzero((lags >= 0).any(axis=1))
+    for start in range(0, len(looking_back), CHUNK):
+        rows = looking_back[start : start + CHUNK]
         past = lags[rows]
         left = np.where(past >= 0, residual[past], np.nan)
         if slow_state.prior_heats is not None:

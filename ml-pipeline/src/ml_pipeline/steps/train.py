@@ -117,15 +117,15 @@ def _train_element(
         free = fit_element(name, element, shell, prior, older, growing, both)
         wanted = useful_trees(free, shell, element, newer)
         trial = free if wanted == both else fit_element(name, element, shell, prior, older, growing, wanted)
-        judges.append(calibration.judge(trial, heats, newer))
+        judges.append(calibration.judge(trial, element, heats, newer))
         while sum(judge.unseen.sum() for judge in judges) < ENOUGH_SCORES and older.height > newer.height:
             # Too few to tell how wide: then also on older ones, left out in their turn.
             older, unseen = older.head(-newer.height), older.tail(newer.height)
             rest = with_result.join(unseen, on=KEY, how="anti", maintain_order="left")
             trial = fit_element(name, element, shell, prior, rest, growing, wanted)
-            judges.append(calibration.judge(trial, heats, unseen))
+            judges.append(calibration.judge(trial, element, heats, unseen))
     final = fit_element(name, element, shell, prior, heats, growing, wanted)
-    every = [calibration.judge(final, heats, heats)]
+    every = [calibration.judge(final, element, heats, heats)]
     off = final.model.slow_state
     slow_state = calibration.best_slow_state(off, judges or every, shell, element, heats, lags)
     factor, skew = calibration.interval_and_skew(
