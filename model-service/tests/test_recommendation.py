@@ -54,6 +54,7 @@ def test_amounts_are_whole_increments_within_stock_maximum_and_minimum(grown: Bu
 
     assert answer.status == "recommended"
     offers = {additive.additive: additive for additive in request.additives}
+    assert sum(_kilograms(answer).values()) > 0
     for name, kilograms in _kilograms(answer).items():
         of = offers[name]
         assert kilograms <= min(of.stock_kg or 0.0, math.inf if of.max_kg is None else of.max_kg) + 1e-9
@@ -143,20 +144,21 @@ def test_equal_additives_are_chosen_by_name_and_not_by_place(bundle: Bundle) -> 
 
 @pytest.mark.parametrize("name", [additive.additive for additive in shelf()])
 def test_a_cheaper_price_never_raises_the_continuous_optimum(grown: Bundle, name: str) -> None:
-    def optimum(factor: float) -> float:
+    def optimum(factor: float) -> tuple[float, bool]:
         additives = [
             replace(a, price_per_t=replace(a.price_per_t, amount=a.price_per_t.amount * factor))
             if a.additive == name
             else a
             for a in shelf()
         ]
-        cost = recommend(grown, alloyed(additives=additives)).continuous_cost
-        assert cost is not None
-        return cost.amount
+        answer = recommend(grown, alloyed(additives=additives))
+        assert answer.continuous_cost is not None
+        return answer.continuous_cost.amount, name in _kilograms(answer)
 
-    costs = [optimum(factor) for factor in (1.2, 1.0, 0.7, 0.2)]
+    costs, is_used = zip(*(optimum(factor) for factor in (1.2, 1.0, 0.7, 0.2)), strict=True)
 
     assert all(cheaper <= dearer * (1 + 1e-6) for dearer, cheaper in itertools.pairwise(costs))
+    assert not is_used[1] or costs[3] < 0.999 * costs[0]  # what is used saves what its price fell by
 
 
 def test_prices_of_limits_are_what_relief_saves(grown: Bundle) -> None:

@@ -1,10 +1,12 @@
 """The slow state: what the last heats say, and what they must not be able to say."""
 
+import numpy as np
 import pytest
 from making import asked, recent_heats
 from msgspec.structs import replace
 
 from model_service.contracts import Addition, ElementEstimate, PredictionRequest, RecentHeat
+from model_service.memory import Settings, effects
 from model_service.model import Bundle, make_bundle
 from model_service.parameters import SlowState
 from model_service.prediction import predict
@@ -198,3 +200,53 @@ def test_base_predictions_that_cannot_be_count_for_nothing(bundle: Bundle) -> No
 
     assert correction == 0.0
     assert predicted == base
+
+
+def _scattering(bundle: Bundle, heats: float | None) -> Bundle:
+    tapping = bundle.parameters.stations["tapping"]
+    slow_state = SlowState(residual_sd_pct=0.014, prior_heats=None, scatter_heats=heats, usual_scatter=0.8)
+    manganese = replace(tapping.elements["Mn"], slow_state=slow_state)
+    stations = {"tapping": replace(tapping, elements={**tapping.elements, "Mn": manganese})}
+    return make_bundle(replace(bundle.parameters, stations=stations), {})
+
+
+def _sd_after(bundle: Bundle, apart_pct: float, count: int = 30) -> float:
+    """Of manganese, where the last results lay so far above and below the prediction in turn."""
+    base, _, _ = _manganese(bundle, [])
+    heats = [
+        replace(heat, chemistry_after={"Mn": base + apart_pct * (-1) ** i})
+        for i, heat in enumerate(recent_heats(asked(), count, {"Mn": base}))
+    ]
+    request = asked()
+    additions = [Addition(additive="SiMn", added_kg=1345.0)]
+    asked_about = PredictionRequest(
+        heat=request.heat, additives=request.additives, additions=additions, recent_heats=heats
+    )
+    return predict(bundle, asked_about).elements["Mn"].sd_pct
+
+
+def test_intervals_are_as_wide_as_the_last_heats_scatter(bundle: Bundle) -> None:
+    steady, moving = _scattering(bundle, None), _scattering(bundle, 20.0)
+    usual = _sd_after(moving, 0.0, count=0)
+
+    assert _sd_after(steady, 0.03) == _sd_after(steady, 0.003) == pytest.approx(usual)
+    assert _sd_after(moving, 0.003) < usual < _sd_after(moving, 0.03, count=5) < _sd_after(moving, 0.03)
+
+
+def test_gross_errors_widen_intervals_by_a_bounded_share(bundle: Bundle) -> None:
+    moving = _scattering(bundle, 20.0)
+
+    assert _sd_after(moving, 50.0, count=1) == _sd_after(moving, 0.5, count=1)
+    assert _sd_after(moving, 50.0, count=1) < 1.25 * _sd_after(moving, 0.0, count=0)
+
+
+def test_no_lot_is_believed_further_off_than_one_can_be() -> None:
+    """Thirty heats of a lot that came out as if it held nothing, and next to nothing of a second."""
+    settings = Settings(np.array([0.01]), np.array([0.004]), np.array([8.0]), np.array([0.006]))
+    added = np.zeros((1, 30, 2))
+    added[0, :, 0], added[0, ::7, 1] = 1.0, 1e-7
+
+    found = effects(-1.0 * added[:, :, 0], added, settings)
+
+    assert found.lots[0, 0] == pytest.approx(-0.3)
+    assert abs(found.lots[0, 1]) < 1e-3

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from ml_pipeline.errors import ExtractError, PipelineError
 from ml_pipeline.lake import place
 from ml_pipeline.settings import Settings
-from ml_pipeline.work import SEED, Folders, Options
+from ml_pipeline.steps.priors import read_priors
+from ml_pipeline.work import SEED, TEST_FRACTION, Folders, Options
 
 STEPS = (
     "extract",
@@ -185,6 +186,8 @@ def _folders(arguments: argparse.Namespace, settings: Settings) -> Folders:
         until=given.get("until"),
         seed=given.get("seed", SEED),
         trials=given.get("trials", 0),
+        test_fraction=given.get("test_fraction", TEST_FRACTION),
+        priors=read_priors(given["priors"]) if given.get("priors") else None,
         processes=settings.processes,
         who=settings.who,
         trial=settings.trial,
@@ -195,6 +198,13 @@ def _folders(arguments: argparse.Namespace, settings: Settings) -> Folders:
         base_image=settings.base_image,
     )
     return Folders(arguments.lake, arguments.work, arguments.artifacts, arguments.models, uri, options)
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
 
 
 def _tell(line: str) -> None:
@@ -255,8 +265,21 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
                 default=0,
                 help="search so many hyper-parameters of the trees, on training heats alone; default: none",
             )
+        if name in ("run", "split"):
+            made.add_argument(
+                "--test-fraction",
+                type=_share,
+                default=TEST_FRACTION,
+                help="the newest heats, which nothing is learnt from; default: %(default)s",
+            )
         if name in ("run", "search", "train"):
             made.add_argument("--seed", type=int, default=SEED)
+            made.add_argument(
+                "--priors",
+                type=Path,
+                help="YAML: what the plant believes of its recoveries instead of the literature; "
+                "see ml_pipeline.steps.priors",
+            )
         if name in ("run", "package"):
             made.add_argument("--promote", action="store_true", help="make it champion, whoever is now")
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from model_service.bundle import write_bundle
 from model_service.contracts import RecommendationRequest
 from model_service.documents import pretty
+from msgspec import to_builtins
 from threadpoolctl import threadpool_limits
 
 from ml_pipeline import registry
@@ -25,7 +26,6 @@ from ml_pipeline.steps.split import KEY, choose_holdout
 from ml_pipeline.steps.train import train
 from ml_pipeline.steps.validate import usual_mass, validate
 from ml_pipeline.work import (
-    TEST_FRACTION,
     TEST_MOST_HEATS,
     Folders,
     instant,
@@ -101,6 +101,7 @@ def run_prepare(folders: Folders, tell: Tell) -> None:
 
 def run_split(folders: Folders, tell: Tell) -> None:
     """Keep the frozen holdout apart, and freeze one for each station that has none yet."""
+    share = folders.options.test_fraction
     known = dict(
         registry.holdouts(folders.tracking_uri)
         if folders.options.holdout is None
@@ -115,7 +116,7 @@ def run_split(folders: Folders, tell: Tell) -> None:
         station = path.stem
         if station not in known and folders.options.holdout is None:
             heats = pl.read_parquet(path, columns=[*KEY, "completed_at"])
-            chosen = choose_holdout(heats, TEST_FRACTION, TEST_MOST_HEATS)
+            chosen = choose_holdout(heats, share, TEST_MOST_HEATS)
             if chosen is None:
                 tell(f"split: {station}: too few heats to freeze a holdout")
                 continue
@@ -124,13 +125,13 @@ def run_split(folders: Folders, tell: Tell) -> None:
         if station in known:
             used[station] = known[station]
             _prepared_holdout(folders, station, known[station]).write_parquet(folder / path.name)
-    past, test = split_stations(folders.work)
+    past, test = split_stations(folders.work, share)
     for station in past:
         tell(f"split: {station}: {past[station].height} heats to learn from, {test[station].height} to judge")
     write_json(
         folders.work / "split.json",
         {
-            "test_fraction": TEST_FRACTION,
+            "test_fraction": share,
             "holdout": used,
             "heats": {s: {"past": past[s].height, "test": test[s].height} for s in past},
         },
@@ -148,7 +149,7 @@ def run_search(folders: Folders, tell: Tell) -> None:
 
     past, _ = split_stations(folders.work)
     with threadpool_limits(limits=1):
-        found = search(past, trials, folders.options.seed)
+        found = search(past, trials, folders.options.seed, folders.options.priors)
     write_json(folders.work / SEARCHED, {"trials": trials, "seed": folders.options.seed, **found._asdict()})
     usual, told = found.usual_error, ", ".join(f"{k} {v:.4g}" for k, v in found.told.items())
     better = f"{told}: error {found.error:.4f}, as usual {usual:.4f}" if told else f"usual ones, {usual:.4f}"
@@ -161,14 +162,13 @@ def run_train(folders: Folders, tell: Tell) -> None:
     found = read_json(searched, "search") if searched.exists() else {}
     told = found.get("told", {})
     past, test = split_stations(folders.work)
-    read_json(folders.work / "split.json", "split")
     tell(
         f"train: {sum(h.height for h in past.values())} heats; the newest "
         f"{sum(h.height for h in test.values())} are kept back"
     )
     del test
     with threadpool_limits(limits=1):  # sums in one order: same heats, same bytes
-        trained = train(past, seed, tell, folders.options.processes, told)
+        trained = train(past, seed, tell, folders.options.processes, told, folders.options.priors)
     requests = _golden_requests(folders, past, list(trained.parameters.stations))
     bundle_hash = write_bundle(_empty(folders.work / "bundle"), trained.parameters, trained.trees, requests)
     (folders.work / "parameters.json").write_bytes(pretty(trained.parameters))
@@ -182,6 +182,7 @@ def run_train(folders: Folders, tell: Tell) -> None:
         "seed": seed,
         "lightgbm": Growing(seed, told).parameters,
         "trials": found.get("trials", 0),
+        "priors": to_builtins(folders.options.priors or {}),
         "trained_until": {n: instant(m) for n, m in until.items()},
         "report": trained.report,
     }

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from msgspec import to_builtins
+
 from ml_pipeline import cache, lake, learning, registry, releasing
 from ml_pipeline import judging as judge
 from ml_pipeline.errors import PipelineError
@@ -56,12 +58,20 @@ def _holdout(folders: Folders) -> dict[str, object]:
     return {"holdout": dict(registry.holdouts(folders.tracking_uri) if given is None else given)}
 
 
+def _split(folders: Folders) -> dict[str, object]:
+    return {**_holdout(folders), "test_fraction": folders.options.test_fraction}
+
+
 def _seed(folders: Folders) -> dict[str, object]:
     return {"seed": folders.options.seed}
 
 
-def _trials(folders: Folders) -> dict[str, object]:
-    return {**_seed(folders), "trials": folders.options.trials}
+def _train(folders: Folders) -> dict[str, object]:
+    return {**_seed(folders), "priors": to_builtins(folders.options.priors or {})}
+
+
+def _search(folders: Folders) -> dict[str, object]:
+    return {**_train(folders), "trials": folders.options.trials}
 
 
 def _policy(folders: Folders) -> dict[str, object]:
@@ -102,21 +112,21 @@ STEPS: dict[str, Step] = {
         reads=("valid.parquet", "prepared"),
         writes=("split.json", "holdout"),
         code=("ml_pipeline.steps.split", "ml_pipeline.steps.prepare"),
-        told=_holdout,
+        told=_split,
     ),
     "search": Step(
         learning.run_search,
         reads=("prepared", "split.json", "holdout"),
         writes=("search.json",),
         code=("ml_pipeline.steps.search",),
-        told=_trials,
+        told=_search,
     ),
     "train": Step(
         learning.run_train,
         reads=("valid.parquet", "prepared", "split.json", "holdout", "search.json"),
         writes=("bundle", "parameters.json", "training.json"),
         code=("ml_pipeline.steps.train", "ml_pipeline.requests", "model_service.bundle"),
-        told=_seed,
+        told=_train,
     ),
     "evaluate": Step(
         judge.run_evaluate,

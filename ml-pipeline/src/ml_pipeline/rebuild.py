@@ -10,7 +10,8 @@ from pathlib import Path
 from ml_pipeline import pipeline
 from ml_pipeline.errors import ReproduceError
 from ml_pipeline.learning import SEARCHED, Tell, use_rows
-from ml_pipeline.work import TEST_FRACTION, Folders, read_json, write_json
+from ml_pipeline.steps.priors import as_priors
+from ml_pipeline.work import Folders, read_json, write_json
 
 REBUILT = ("validate", "prepare", "split", "train")
 
@@ -18,12 +19,14 @@ REBUILT = ("validate", "prepare", "split", "train")
 def rebuild(folders: Folders, recipe: Path, tell: Tell) -> None:
     """Train into `work/bundle`. Raises ReproduceError where this code cannot do what the recipe says."""
     told = read_json(recipe, "register")
-    if told["test_fraction"] != TEST_FRACTION or told["threads"] != 1:
-        raise ReproduceError(
-            f"{recipe}: test_fraction {told['test_fraction']} and threads {told['threads']}; this code "
-            f"trains with {TEST_FRACTION} and 1 only"
-        )
-    options = folders.options._replace(seed=told["seed"], holdout=told["holdout"])
+    if told["threads"] != 1:
+        raise ReproduceError(f"{recipe}: threads {told['threads']}; this code trains with 1 only")
+    options = folders.options._replace(
+        seed=told["seed"],
+        holdout=told["holdout"],
+        test_fraction=told["test_fraction"],
+        priors=as_priors(told.get("priors")),
+    )
     write_json(folders.work / SEARCHED, {"told": told["lightgbm"]})
     use_rows(folders, told["data_sha256"], told["data_version"])
     pipeline.run(folders._replace(options=options), tell, REBUILT)

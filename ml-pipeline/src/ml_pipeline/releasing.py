@@ -17,7 +17,7 @@ from ml_pipeline.judging import require_passed
 from ml_pipeline.provenance import Code, code_here, environment
 from ml_pipeline.release import link, release
 from ml_pipeline.steps.evaluate import ElementMetrics, flat_metrics
-from ml_pipeline.work import TEST_FRACTION, Folders, instant, read_json, write_json
+from ml_pipeline.work import Folders, instant, read_json, write_json
 
 RECORDED = (
     "recipe.json",
@@ -197,7 +197,8 @@ def _record(folders: Folders, code: Code) -> dict[str, Any]:
         "data_sha256": taken["data_sha256"],
         "holdout": split["holdout"],
         "seed": training["seed"],
-        "test_fraction": TEST_FRACTION,
+        "test_fraction": split["test_fraction"],
+        "priors": training["priors"],
         "threads": 1,
         "lightgbm": training["lightgbm"],
         "bundle_hash": training["bundle_hash"],

@@ -13,6 +13,7 @@ from model_service.parameters import Parameters
 from ml_pipeline.errors import ExtractError
 from ml_pipeline.lake import Lake
 from ml_pipeline.provenance import Code
+from ml_pipeline.steps.priors import OwnPriors
 from ml_pipeline.steps.split import split_by_time, without
 
 TEST_FRACTION, TEST_MOST_HEATS = 0.2, 50_000
@@ -26,7 +27,8 @@ class Options(NamedTuple):
 
     `since` and `until` bound the heats by when they were complete, UTC instants. `code` is what is recorded
     as the code, None: as it stands here. `trials`: of a search for hyper-parameters; 0: none. `policy` is a
-    simulator's verdict to show beside the evaluation.
+    simulator's verdict to show beside the evaluation. `test_fraction` is the share of the newest heats, which
+    nothing is learnt from; `priors` the plant's own.
     """
 
     version: int | None = None
@@ -34,6 +36,8 @@ class Options(NamedTuple):
     until: str | None = None
     seed: int = SEED
     trials: int = 0
+    test_fraction: float = TEST_FRACTION
+    priors: OwnPriors | None = None
     processes: int = 1
     holdout: Mapping[str, str] | None = None
     code: Code | None = None
@@ -72,18 +76,19 @@ class Holdout(NamedTuple):
     heats: pl.DataFrame
 
 
-def split_stations(work: Path) -> tuple[Stations, Stations]:
-    """Older and newest heats of each station, without the frozen holdout."""
+def split_stations(work: Path, test_fraction: float | None = None) -> tuple[Stations, Stations]:
+    """Older and newest heats of each station, without the frozen holdout; the share as `split` wrote it."""
     paths = sorted((work / "prepared").glob("*.parquet"))
     if not paths:
         raise ExtractError(f"{work}/prepared has no stations; run `ml-pipeline prepare` first")
+    share = test_fraction or read_json(work / "split.json", "split")["test_fraction"]
     frozen = holdouts(work)
     splits = {}
     for path in paths:
         heats = pl.read_parquet(path)
         if path.stem in frozen:
             heats = without(heats, frozen[path.stem].heats)
-        splits[path.stem] = split_by_time(heats, TEST_FRACTION, TEST_MOST_HEATS)
+        splits[path.stem] = split_by_time(heats, share, TEST_MOST_HEATS)
     return {n: s.train for n, s in splits.items()}, {n: s.test for n, s in splits.items()}
 
 

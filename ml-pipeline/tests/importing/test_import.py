@@ -225,6 +225,18 @@ class TestAdditives:
         coke = next(a for a in imported.heats["additives"][0] if a["additive"] == "coke")
         assert coke["max_kg"] <= max(row["kg_coke"] for row in rows)
 
+    def test_what_an_additive_chills_is_as_the_mapping_says(self, tmp_path: Path) -> None:
+        text = extracts.MAPPING.replace(
+            "FeSi: {increment_kg: 5}", "FeSi: {increment_kg: 5, chill_c_per_kg_t: 0.9}"
+        )
+        offers = run(tmp_path, extracts.heats(40), text).heats["additives"][0]
+
+        assert {o["additive"]: o["chill_c_per_kg_t"] for o in offers if o["additive"] != "FeAl"} == {
+            "硅锰": None,
+            "FeSi": 0.9,
+            "coke": None,
+        }
+
     def test_the_lot_in_the_bin_gives_assay_and_name(self, tmp_path: Path) -> None:
         mapping = extracts.MAPPING.replace(
             "additive: name\n", "additive: name\n    lot: lot\n    valid_from: {column: since}\n"

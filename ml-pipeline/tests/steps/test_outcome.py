@@ -25,7 +25,15 @@ def with_slow_state(bundle: Bundle) -> Bundle:
     station = bundle.parameters.stations["tapping"]
     elements = {
         name: msgspec.structs.replace(
-            model, slow_state=SlowState(residual_sd_pct=0.01, half_life_heats=6.0, prior_heats=4.0)
+            model,
+            noise_share=0.02,
+            slow_state=SlowState(
+                residual_sd_pct=0.01,
+                half_life_heats=6.0,
+                prior_heats=None if name == "P" else 4.0,
+                scatter_heats=15.0,
+                usual_scatter=0.7,
+            ),
         )
         for name, model in station.elements.items()
     }
@@ -77,7 +85,7 @@ def test_lots_of_other_heats_are_refused(released: Folders) -> None:
     slow_state = SlowState(residual_sd_pct=0.01)
 
     with pytest.raises(ValueError, match="900 heats have lots, 10 are asked for"):
-        memory.correction(np.zeros(heats.height), lags[-10:], lots, slow_state)
+        memory.told(np.zeros(heats.height), np.ones(heats.height), lags[-10:], lots, slow_state)
 
 
 def test_only_heats_that_were_complete_are_past() -> None:

@@ -29,6 +29,8 @@ _JUMP, _JUMP_SD, _CLIP = (
 )  # sd of a mean that is a jump; its prior sd; one heat's largest share in it
 _JUMP_HEATS = range(2, 13)
 _LOT = 2.5  # sd by which a lot must lie off before its prior is widened
+_MOST_LOT = 0.3  # share of its certificate by which a lot is believed to be off, at most
+_MOST_APART = 4.0  # sd; a gross error tells no more of the scatter
 
 
 class Settings(NamedTuple):
@@ -101,7 +103,21 @@ def effects_by(prior: Prior, residual: Array, added: Array) -> Effects:
     if widened is not None:
         of_lots, lot_variance = _of_lots(added, widened), widened
     weight = _solved(wander + of_lots, noise, found)
-    return Effects((to_next * weight).sum(axis=1), lot_variance * _told(added, weight))
+    lots = np.minimum(np.maximum(lot_variance * _told(added, weight), -_MOST_LOT), _MOST_LOT)
+    return Effects((to_next * weight).sum(axis=1), lots)
+
+
+def scatter(left: Array, sd: Array, usual: Array, sure: Array) -> Array:
+    """Return how many times as far as usual the last heats lie from what was predicted (b,).
+
+    That is the mean of |left| / sd (b, n; nan where unknown) over the `usual` one (b,), which counts as so
+    many heats (`sure`, b; infinite where nothing moves it).
+    """
+    known = ~np.isnan(left)
+    apart = np.where(known, np.minimum(np.abs(left) / sd, _MOST_APART), 0.0)
+    count = known.sum(axis=1)
+    wide: Array = 1.0 + (apart.sum(axis=1) / usual - count) / (sure + count)
+    return wide
 
 
 @lru_cache(maxsize=64)
@@ -146,14 +162,15 @@ def _solved(covariance: Array, noise: Array, residual: Array) -> Array:
 
 
 def _widened(variance: Array, told: Array, information: Array) -> Array | None:
-    """Variance of each lot's prior (b, k), that of the lot's own estimate where that lies far outside; None
-    where none does."""
+    """Variance of each lot's prior (b, k), that of the lot's own estimate where that lies far outside, but
+    none that believes more than a lot can be off; None where none does."""
     spread = 1.0 / np.maximum(information, 1e-12) + variance
     square = (told * spread) ** 2
     is_far = square > _LOT**2 * spread
     if not is_far.any():
         return None
-    wide: Array = np.where(is_far & (variance > 0), np.maximum(square, variance), variance)
+    believed = np.maximum(np.minimum(square, _MOST_LOT**2), variance)
+    wide: Array = np.where(is_far & (variance > 0), believed, variance)
     return wide
 
 

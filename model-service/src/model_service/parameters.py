@@ -78,12 +78,16 @@ class SlowState(Record, frozen=True, kw_only=True):
 
     The bias is as sure as `prior_heats` heats of noise that say 0, and fades by half in `half_life_heats`;
     null switches both off. A lot's true content scatters by `lot_sd` around its certificate (a share of it).
+    Intervals widen and narrow with how the last heats scatter, mean of |residual| / sd, which is as sure as
+    `scatter_heats` heats that say `usual_scatter`; null: they don't.
     """
 
     residual_sd_pct: Positive
     half_life_heats: Positive = 8.0
     prior_heats: Positive | None = 6.0
     lot_sd: NotNegative = 0.006
+    scatter_heats: Positive | None = None
+    usual_scatter: Positive = 0.8
 
 
 # Equal to itself alone (eq=False), as stations and elements are: what follows from one is remembered by it.

@@ -48,6 +48,7 @@ def predict(bundle: Bundle, request: PredictionRequest) -> Prediction:
     kilograms = [addition.added_kg for addition in request.additions] + [0.0] * (len(offers) - len(added))
     outcome = outcome_of(station, bundle.trees, heat, offers, elements)
     correction = slow_state(bundle, station, request.recent_heats, elements, heat.treatment.station, offers)
+    outcome = correction.scattering(outcome)
     return Prediction(
         status="predicted",
         treatment=heat.treatment,

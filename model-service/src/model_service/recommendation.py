@@ -41,6 +41,7 @@ def recommend(bundle: Bundle, request: RecommendationRequest) -> Recommendation:
     elements = known_elements(station, heat)
     outcome = outcome_of(station, bundle.trees, heat, offers, elements)
     correction = slow_state(bundle, station, request.recent_heats, elements, heat.treatment.station, offers)
+    outcome = correction.scattering(outcome)
     problem, sides, narrow = task_of(station, outcome, correction, request, offers)
     try:
         planned = plan(

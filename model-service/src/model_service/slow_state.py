@@ -9,27 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_service.contracts import Addition, Additive, Below, Chemistry, Heat, RecentHeat
-from model_service.memory import Prior, Settings, effects_by, prior_of
+from model_service.features import measured_pct
+from model_service.memory import Prior, Settings, effects_by, prior_of, scatter
 from model_service.model import Bundle
-from model_service.outcome import Outcome, Vector, assumed_first, known_elements, outcome_of
+from model_service.outcome import Outcome, Vector, aim_pct, assumed_first, known_elements, outcome_of
 from model_service.parameters import SlowState, StationModel
 from model_service.state import believed_mass_t
 
 MOST_KG_PER_T = 300.0  # more additives than that are a typing error, or another steel
 _MOST_PCT = 100.0
-_MOST_LOT = 0.3  # share of its certificate by which a lot is believed to be off, at most
 _REMEMBERED = 1024  # heats
 MAIN_PCT = 1.0  # a lot is only judged by elements of which it holds so much, wt %
 
 
 class Correction(NamedTuple):
-    """Bias per element (wt %), residuals behind each, heats of no use, and per offer and element (j, e) what
-    its lot holds more or less than certified (a share of it)."""
+    """Bias per element (wt %), residuals behind each, heats of no use, per offer and element (j, e) what its
+    lot holds more or less than certified (a share of it), and how many times as far as usual the last heats
+    scatter (e)."""
 
     bias_pct: Vector
     residuals: list[int]
     unusable: int
     lots: NDArray[np.float64]
+    scatter: Vector
 
     def constant_pct(self, outcome: Outcome) -> Vector:
         """Prediction where nothing is added."""
@@ -47,6 +49,13 @@ class Correction(NamedTuple):
         pct: Vector = self.bias_pct + kilograms @ (outcome.added_per_kg * self.lots)
         return pct
 
+    def scattering(self, outcome: Outcome) -> Outcome:
+        """The outcome as uncertain as the last heats were."""
+        square = self.scatter**2
+        return outcome._replace(
+            variance=square * outcome.variance, recovery_variance=square * outcome.recovery_variance
+        )
+
 
 def slow_state(
     bundle: Bundle,
@@ -60,9 +69,8 @@ def slow_state(
 
     The base prediction made then is used where this bundle made it; else the heat is predicted again.
     """
-    nothing = Correction(
-        np.zeros(len(elements)), [0] * len(elements), 0, np.zeros((len(offers), len(elements)))
-    )
+    none = np.zeros((len(offers), len(elements)))
+    nothing = Correction(np.zeros(len(elements)), [0] * len(elements), 0, none, np.ones(len(elements)))
     if not recent_heats:
         return nothing
     ordered = sorted(
@@ -87,24 +95,32 @@ def slow_state(
         for e, element in enumerate(elements)
         if counts[e] and station.elements[element].slow_state.prior_heats is not None
     ]
-    if not remembering:
-        return nothing
-    lots, added = _lots(finished, [columns[e] for e in remembering])
-    prior = _prior(station, tuple(elements[e] for e in remembering), len(finished))
-    found = effects_by(prior, residuals.T[remembering], added)
-    bias, by_lot = nothing.bias_pct, nothing.lots
-    bias[remembering] = found.bias
-    known = [(j, k) for j, o in enumerate(offers) if (k := lots.get((o.additive, o.lot))) is not None]
-    if known:
-        rows, which = zip(*known, strict=True)
-        told = np.minimum(np.maximum(found.lots.T[list(which)], -_MOST_LOT), _MOST_LOT)
-        by_lot[np.array(rows)[:, None], remembering] = told
-    return nothing
+    left, bias, by_lot = residuals.T, nothing.bias_pct, nothing.lots
+    if remembering:
+        lots, added = _lots(finished, [columns[e] for e in remembering])
+        prior = _prior(station, tuple(elements[e] for e in remembering), len(finished))
+        found = effects_by(prior, left[remembering], added)
+        bias[remembering] = found.bias
+        left[remembering] -= found.bias[:, None] + (added @ found.lots[:, :, None])[:, :, 0]
+        known = [(j, k) for j, o in enumerate(offers) if (k := lots.get((o.additive, o.lot))) is not None]
+        if known:
+            rows, which = zip(*known, strict=True)
+            by_lot[np.array(rows)[:, None], remembering] = found.lots.T[list(which)]
+    sd = np.concatenate([heat.sd_pct for heat in finished]).reshape(len(finished), -1)[:, columns].T
+    return nothing._replace(scatter=scatter(left, sd, *_usual_scatter(station, tuple(elements))))
 
 
 @lru_cache(maxsize=256)
 def _prior(station: StationModel, elements: tuple[str, ...], heats: int) -> Prior:
     return prior_of(settings_of([station.elements[element].slow_state for element in elements]), heats)
+
+
+@lru_cache(maxsize=256)
+def _usual_scatter(station: StationModel, elements: tuple[str, ...]) -> tuple[Vector, Vector]:
+    """Usual scatter of each element, and how many heats it counts as."""
+    slow_states = [station.elements[element].slow_state for element in elements]
+    usual = np.array([s.usual_scatter for s in slow_states])
+    return usual, np.array([s.scatter_heats or math.inf for s in slow_states])
 
 
 @lru_cache(maxsize=64)
@@ -146,9 +162,11 @@ _Lot = tuple[str, str | None]
 
 class _Finished(NamedTuple):
     """What a finished heat tells every request that it stands in, elements as `_in_order`: result - base
-    prediction (wt %, nan where unknown), whether there is one, and of each lot its assay and kg per kg."""
+    prediction (wt %, nan where unknown), what that is expected to scatter by, whether there is one, and of
+    each lot its assay and kg per kg."""
 
     residual_pct: Vector
+    sd_pct: Vector
     is_of_use: bool
     lots: dict[_Lot, list[float]]
     shares: list[float]
@@ -162,7 +180,50 @@ def _finished(bundle: Bundle, recent: RecentHeat) -> _Finished:
     lots, shares = _tipped(station, recent)
     residual = np.array(_residuals(recent.chemistry_after, base, elements))
     residual[_guessed(station, recent.heat, elements)] = math.nan
-    return _Finished(residual, bool(base), lots, shares)
+    of = _deviations(station)
+    content = np.array([_content_pct(station, recent.heat, e) for e in elements])
+    added = np.array(shares) @ np.array(list(lots.values())).reshape(len(shares), -1) if lots else 0.0
+    sd = usual_sd(of.noise_pct, of.noise_share * content, of.recovery, added)
+    return _Finished(residual, sd, bool(base), lots, shares)
+
+
+def usual_sd(
+    noise_sd_pct: Vector, of_content_pct: Vector, recovery_sd: Vector, added_pct: Vector | float
+) -> Vector:
+    """Return what a residual is expected to scatter by, by what is known of any heat of the past, wt %;
+    `of_content_pct` is the noise that grows with the content."""
+    sd: Vector = np.sqrt(noise_sd_pct**2 + of_content_pct**2 + (recovery_sd * added_pct) ** 2)
+    return sd
+
+
+class _Deviations(NamedTuple):
+    """Of each element: noise, its share of the content, and sd of the recovery."""
+
+    noise_pct: Vector
+    noise_share: Vector
+    recovery: Vector
+
+
+@lru_cache(maxsize=64)
+def _deviations(station: StationModel) -> _Deviations:
+    models = [station.elements[element] for element in _in_order(station)]
+    return _Deviations(
+        np.array([m.noise_sd_pct for m in models]),
+        np.array([m.noise_share for m in models]),
+        np.array([m.recovery_sd for m in models]),
+    )
+
+
+def _content_pct(station: StationModel, heat: Heat, element: str) -> float:
+    """Return about what the steel holds: the aim, else the first analysis; 0 where neither is known."""
+    aim = aim_pct(heat.windows.get(element))
+    if aim is not None:
+        return aim
+    first = measured_pct(heat.chemistry.get(element))
+    if first is not None:
+        return first
+    usual = assumed_first(station.elements[element], heat.grade)
+    return 0.0 if usual is None else usual.pct
 
 
 def _base_prediction(bundle: Bundle, station: StationModel, recent: RecentHeat) -> dict[str, float]:

@@ -202,6 +202,7 @@ class Additive(Strict):
     min_kg: Annotated[float, Field(ge=0)] | None = None
     max_kg: Annotated[float, Field(ge=0)] | None = None
     increment_kg: Annotated[float, Field(gt=0)] | None = None
+    chill_c_per_kg_t: Annotated[float, Field(ge=-50, le=50)] | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -121,7 +121,7 @@ def _catalogue_column(catalogue: Catalogue) -> pl.Series:
                     "max_kg": v.max_kg,
                     "increment_kg": v.increment_kg,
                     "metallic_yield": None,
-                    "chill_c_per_kg_t": None,
+                    "chill_c_per_kg_t": v.chill_c_per_kg_t,
                 }
             )
         versions.append(offers)

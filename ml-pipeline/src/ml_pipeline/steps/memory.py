@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from model_service.memory import effects
+from model_service.memory import effects, scatter
 from model_service.parameters import SlowState, StationModel
 from model_service.slow_state import settings_of
 from numpy.typing import NDArray
@@ -41,33 +41,57 @@ def lots_of(station: StationModel, element: str, heats: pl.DataFrame) -> Lots:
     return Lots(code, added)
 
 
-def correction(residual: Vector, lags: NDArray[np.intp], lots: Lots, slow_state: SlowState) -> Vector:
-    """What the Model Service adds to the base prediction of each heat, given the heats of `lags`; the slow
-    state is switched on. Raises ValueError where `lots` are not of the same heats."""
+class Told(NamedTuple):
+    """What the last heats say of each: correction of its base prediction (wt %), and how many times as far as
+    usual they scatter."""
+
+    correction_pct: Vector
+    scatter: Vector
+
+
+def told(residual: Vector, sd: Vector, lags: NDArray[np.intp], lots: Lots, slow_state: SlowState) -> Told:
+    """What the Model Service adds to the base prediction of each heat, and by what it widens its interval,
+    given the heats of `lags`; `sd` is what each residual was expected to scatter by. Raises ValueError where
+    `lots` are not of the same heats."""
     if len(lags) != len(lots.code):
         raise ValueError(f"{len(lots.code)} heats have lots, {len(lags)} are asked for")
-    found = np.zeros(len(lags))
-    for start in range(0, len(lags), CHUNK):
-        rows = np.arange(start, min(start + CHUNK, len(lags)))
+    found = Told(np.zeros(len(lags)), np.ones(len(lags)))
+    looking_back = np.flatnonzero((lags >= 0).any(axis=1))
+    for start in range(0, len(looking_back), CHUNK):
+        rows = looking_back[start : start + CHUNK]
         past = lags[rows]
-        code = np.concatenate(
-            [lots.code[rows], np.where(past[:, :, None] >= 0, lots.code[past], -1).reshape(len(rows), -1)],
-            axis=1,
-        )
-        slots = _slots(code)
-        places = lots.code.shape[1]
-        added = np.zeros((len(rows), past.shape[1], int(slots.max()) + 1))
-        b, n, p = np.nonzero((past[:, :, None] >= 0) & (lots.code[past] >= 0))
-        np.add.at(
-            added,
-            (b, n, slots[:, places:].reshape(len(rows), -1, places)[b, n, p]),
-            lots.added_pct[past[b, n], p],
-        )
-        known = np.where(past >= 0, residual[past], np.nan)
-        told = effects(known, added, settings_of([slow_state] * len(rows)))
-        by_lot = np.take_along_axis(told.lots, slots[:, :places], axis=1) * lots.added_pct[rows]
-        found[rows] = told.bias + by_lot.sum(axis=1)
+        left = np.where(past >= 0, residual[past], np.nan)
+        if slow_state.prior_heats is not None:
+            found.correction_pct[rows] = _correct(left, rows, past, lots, slow_state)
+        if slow_state.scatter_heats is not None:
+            usual = np.full(len(rows), slow_state.usual_scatter)
+            sure = np.full(len(rows), slow_state.scatter_heats)
+            found.scatter[rows] = scatter(left, sd[past], usual, sure)
     return found
+
+
+def _correct(
+    known: Vector, rows: NDArray[np.intp], past: NDArray[np.intp], lots: Lots, slow_state: SlowState
+) -> Vector:
+    """Correction of some heats; takes out of `known`, the residuals of their past, what it explains."""
+    code = np.concatenate(
+        [lots.code[rows], np.where(past[:, :, None] >= 0, lots.code[past], -1).reshape(len(rows), -1)],
+        axis=1,
+    )
+    slots = _slots(code)
+    places = lots.code.shape[1]
+    added = np.zeros((len(rows), past.shape[1], int(slots.max()) + 1))
+    b, n, p = np.nonzero((past[:, :, None] >= 0) & (lots.code[past] >= 0))
+    np.add.at(
+        added,
+        (b, n, slots[:, places:].reshape(len(rows), -1, places)[b, n, p]),
+        lots.added_pct[past[b, n], p],
+    )
+    found = effects(known, added, settings_of([slow_state] * len(rows)))
+    known -= found.bias[:, None] + (added @ found.lots[:, :, None])[:, :, 0]
+    by_lot = np.take_along_axis(found.lots, slots[:, :places], axis=1) * lots.added_pct[rows]
+    correction: Vector = found.bias + by_lot.sum(axis=1)
+    return correction
 
 
 def _slots(code: NDArray[np.int64]) -> NDArray[np.int64]:

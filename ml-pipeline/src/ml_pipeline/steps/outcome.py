@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from model_service import oxygen
 from model_service.parameters import AssumedFirst, ElementModel, StationModel
+from model_service.slow_state import usual_sd
 from numpy.typing import NDArray
 
 from ml_pipeline.steps import memory
@@ -172,14 +173,22 @@ def predict(
     gained = np.maximum(recovery - model.debit * known.own_share, 0.0) * known.added_pct
     base = known.first_pct + gained - model.debit * known.burnt_pct - known.diluted_pct + offset
     sd = sd_pct(model, known)
+    slow_state = model.slow_state
+    if slow_state.prior_heats is None and slow_state.scatter_heats is None:
+        return Outcomes(base, base, sd, known.final_pct, known.added_pct, recovery)
     lags = lagged(heats) if lags is None else lags
-    correction = np.zeros(heats.height)
-    if model.slow_state.prior_heats is not None:
-        residual = residual_pct(station, element, heats, known.final_pct - base)
-        correction = memory.correction(
-            residual, lags, memory.lots_of(station, element, heats), model.slow_state
-        )
-    return Outcomes(base, base + correction, sd, known.final_pct, known.added_pct, recovery)
+    residual = residual_pct(station, element, heats, known.final_pct - base)
+    lots = memory.lots_of(station, element, heats)
+    told = memory.told(residual, residual_sd_pct(model, known, lots), lags, lots, slow_state)
+    predicted = base + told.correction_pct
+    return Outcomes(base, predicted, sd * told.scatter, known.final_pct, known.added_pct, recovery)
+
+
+def residual_sd_pct(model: ElementModel, known: Terms, lots: memory.Lots) -> Vector:
+    """What each residual is expected to scatter by, as the Model Service reckons it of heats of the past."""
+    noise, recovery_sd = np.array(model.noise_sd_pct), np.array(model.recovery_sd)
+    of_content = model.noise_share * np.nan_to_num(known.reference_pct)
+    return usual_sd(noise, of_content, recovery_sd, lots.added_pct.sum(axis=1))
 
 
 def residual_pct(station: StationModel, element: str, heats: pl.DataFrame, error: Vector) -> Vector:

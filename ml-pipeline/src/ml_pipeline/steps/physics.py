@@ -30,6 +30,9 @@ MAIN_PART = 0.3
 SLOPE_PRIOR_SD = 0.3
 """Of the prior noise: a usual deviation of one feature moves the offset by no more than this, unless heats
 say so."""
+PRIOR_GIVES_WAY_SD = 3.0
+"""Deviations of a recovery's prior beyond which heats that say otherwise widen it: then it is the prior that
+is wrong (the tails of a normal distribution would hold on to it)."""
 DEBIT_PRIOR_SD = 0.3
 """Of the share of the oxygen balance's loss that an element has."""
 MOST_HEATS = 500.0
@@ -103,6 +106,7 @@ def fit(
     )
     noise, recovery_sd, debit_sd = prior.noise_sd_pct, prior.recovery_sd, prior.debit_sd
     share = prior.noise_share
+    gives_way = PRIOR_GIVES_WAY_SD * max(prior.recovery_sd, 1e-9)
     theta, huber = mean, np.ones_like(added)
     precision = np.eye(len(mean))
     for _ in range(ROUNDS):
@@ -118,6 +122,7 @@ def fit(
         scaled = np.abs(residual) / np.sqrt(variance)
         huber = np.where(scaled <= HUBER, 1.0, HUBER / np.maximum(scaled, HUBER))
         weight = huber / variance * min(1.0, MOST_HEATS / len(added))
+        spread[0] = prior.recovery_sd * max(1.0, abs(theta[0] - prior.recovery) / gives_way)
         ridge = Ridge(alpha=1.0, fit_intercept=False, solver="cholesky")
         ridge.fit(design * spread, increment - design @ mean, sample_weight=weight)
         theta = mean + spread * ridge.coef_

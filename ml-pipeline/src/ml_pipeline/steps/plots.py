@@ -14,7 +14,7 @@ from ml_pipeline.steps.evaluate import LEVEL, Evaluation
 from ml_pipeline.steps.report import Policy
 
 mpl.use("Agg")
-MODEL, OTHER, THIRD = "tab:blue", "tab:orange", "tab:grey"
+MODEL, OTHER = "tab:blue", "tab:orange"
 FRONTIER = re.compile(r"(?P<station>\w+): frontier, (?P<policy>[\w-]+) at (?P<at>[\d.]+), (?P<axis>\w+)")
 POINT = re.compile(r"(?P<station>\w+): point, (?P<policy>[\w' -]+), (?P<axis>\w+)")
 
@@ -58,10 +58,10 @@ def _predictions(found: Evaluation, station: str) -> Figure:
             said = f"slope / recovery {m.slope:+.3f} [{m.slope_low:+.3f}, {m.slope_high:+.3f}]"
             added.set_title(said, fontsize=9)
         time.axhline(0, color="grey", linewidth=0.8)
-        time.plot(residual, ".", markersize=2, alpha=0.4, label="base")
-        time.plot(seen.predicted_pct - seen.base_pct, linewidth=0.8, color="tab:red", label="slow state")
-        time.set(ylim=limits, xlabel="test heats, oldest first", ylabel="wt %")
-        time.legend(fontsize=7, loc="upper left")
+        time.plot(residual, ".", markersize=2, alpha=0.4)
+        time.plot(seen.predicted_pct - seen.base_pct, linewidth=0.8, color="tab:red")
+        time.set(ylim=limits, xlabel="test heats, oldest first", ylabel="residual (base), wt %")
+        time.set_title("red: what the slow state adds", fontsize=9)
     return figure
 
 
@@ -75,12 +75,12 @@ def _by_grade(found: Evaluation, station: str) -> Figure:
         whole, grades = found.metrics[station][element], found.grades[station][element]
         every: list[Any] = [whole, *grades.values()]
         at = np.arange(len(every))
-        for values, colour, label in (
-            ([m.mae_handbook_pct for m in every], OTHER, "fixed recovery"),
-            ([m.mae_rolling_pct for m in every], THIRD, "rolling recovery"),
+        for values, colour, marker, label in (
+            ([m.mae_handbook_pct for m in every], OTHER, "o", "than with a fixed recovery"),
+            ([m.mae_rolling_pct for m in every], MODEL, "x", "than with a rolling recovery"),
         ):
             share = [m.mae_pct / max(v, 1e-12) for m, v in zip(every, values, strict=True)]
-            error.plot(share, at, "o", color=colour, markersize=4, label=label)
+            error.plot(share, at, marker, color=colour, markersize=5, label=label)
         error.axvline(1, color="grey", linewidth=0.8)
         error.set_yticks(at, ["all", *grades], fontsize=8)
         error.set_ylabel(element)
@@ -93,9 +93,11 @@ def _by_grade(found: Evaluation, station: str) -> Figure:
         cover.set_yticks(at, [f"{m.heats}" for m in every], fontsize=8)
         for axis in (error, cover):
             axis.invert_yaxis()
-    axes[0][0].set_title("the model's error / theirs (left of 1 is better)", fontsize=9)
+    axes[0][0].set_title("mean absolute error, times theirs (left of 1: smaller)", fontsize=9)
     axes[0][0].legend(fontsize=7)
-    axes[0][1].set_title("coverage of the 90 % interval, with 95 % of chance; heats", fontsize=9)
+    axes[0][1].set_title(
+        "coverage of the 90 % interval, with its 95 % interval; at the left the heats", fontsize=9
+    )
     return figure
 
 

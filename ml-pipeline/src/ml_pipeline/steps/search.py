@@ -18,6 +18,7 @@ from ml_pipeline.steps import corrections, physics
 from ml_pipeline.steps.corrections import Growing
 from ml_pipeline.steps.element import Wanted, fit_element, one_element
 from ml_pipeline.steps.outcome import measured, predict, terms
+from ml_pipeline.steps.priors import OwnPrior, OwnPriors
 from ml_pipeline.steps.split import IN_TIME, newest_heats, shares_lots
 from ml_pipeline.steps.station import plant_priors, station_shell
 
@@ -51,9 +52,11 @@ class Fold(NamedTuple):
     error_without_pct: float = 1.0
 
 
-def search(past: Mapping[str, pl.DataFrame], trials: int, seed: int) -> Found:
+def search(
+    past: Mapping[str, pl.DataFrame], trials: int, seed: int, own_priors: OwnPriors | None = None
+) -> Found:
     """Try the usual and `trials` other parameters on the training heats of every station; the same heats,
-    trials and seed find the same.
+    priors, trials and seed find the same.
 
     Raises SearchError where Optuna is not installed, or no heats are enough to grow trees on.
     """
@@ -64,7 +67,8 @@ def search(past: Mapping[str, pl.DataFrame], trials: int, seed: int) -> Found:
             "a search of hyper-parameters needs Optuna, which is not installed; install ml-pipeline[search], "
             "or leave --trials out"
         ) from error
-    made = [fold for name, heats in sorted(past.items()) for fold in folds(name, heats)]
+    own = own_priors or {}
+    made = [fold for name, heats in sorted(past.items()) for fold in folds(name, heats, own.get(name))]
     if not made:
         raise SearchError(
             f"no station has an alloyed element with {corrections.MIN_HEATS} heats to grow trees on and "
@@ -97,7 +101,7 @@ def suggested(trial: Any) -> dict[str, Any]:
     }
 
 
-def folds(station: str, heats: pl.DataFrame) -> list[Fold]:
+def folds(station: str, heats: pl.DataFrame, own: Mapping[str, OwnPrior] | None = None) -> list[Fold]:
     """Every alloyed element in each fold of a station; none where heats are too few to grow trees on."""
     known = newest_heats(heats, MOST_HEATS).sort(IN_TIME)
     found = []
@@ -107,7 +111,7 @@ def folds(station: str, heats: pl.DataFrame) -> list[Fold]:
         newer = newer.filter(~shares_lots(newer, older))
         if older.height < corrections.MIN_HEATS or newer.height < corrections.MIN_JUDGED:
             continue
-        priors = plant_priors(station, older)
+        priors = plant_priors(station, older, own)
         shell = station_shell(station, older, priors)
         for element, prior in priors.items():
             learnt_from = physics.usable(terms(shell, element, prior, older)).sum()

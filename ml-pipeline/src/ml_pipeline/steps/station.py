@@ -21,6 +21,7 @@ from ml_pipeline.steps import physics
 from ml_pipeline.steps.columns import Vector, column
 from ml_pipeline.steps.outcome import Terms, measured, terms
 from ml_pipeline.steps.prepare import elements_of, feature_columns
+from ml_pipeline.steps.priors import OwnPrior, believed
 from ml_pipeline.steps.split import newest_heats
 
 MIN_HEATS = 30
@@ -41,7 +42,6 @@ FIRST_ANALYSES = ("c_pct", "si_pct", "mn_pct")
 CARRY_OVER = "slag_carry_over_kg_t"
 MUCH = 0.2
 """Of the largest addition: under it, oxygen takes too little to be seen."""
-TRUST_HEATS = 5000
 TRUSTS = tuple(i / 10 for i in range(1, 11))
 TRUST_HEATS = 20_000
 """Newest heats that are enough to tell one tenth from the next."""
@@ -66,12 +66,14 @@ def station_shell(station: str, heats: pl.DataFrame, priors: Mapping[str, Elemen
     return _trusting_slag(_trusting(shell, _trust(shell, heats, priors)), heats, priors)
 
 
-def plant_priors(station: str, heats: pl.DataFrame) -> dict[str, ElementModel]:
-    """The literature's model of every element that has results, with the plant's own usual first analyses; a
-    vague one of those that it has no figures of."""
+def plant_priors(
+    station: str, heats: pl.DataFrame, own: Mapping[str, OwnPrior] | None = None
+) -> dict[str, ElementModel]:
+    """The literature's model of every element that has results, with what the plant believes instead and its
+    own usual first analyses; a vague one of those that the literature has no figures of."""
     like = station if station in STATIONS else LIKE_UNKNOWN
     found = {e: prior_element(like, e) or _unknown(heats, e) for e in elements_of(heats)}
-    return {e: _at_plant(prior, e, heats) for e, prior in found.items()}
+    return {e: _at_plant(believed(prior, own or {}, e), e, heats) for e, prior in found.items()}
 
 
 def _unknown(heats: pl.DataFrame, element: str) -> ElementModel:

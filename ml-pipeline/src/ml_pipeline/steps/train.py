@@ -13,13 +13,16 @@ from ml_pipeline.steps.corrections import Growing
 from ml_pipeline.steps.element import Fitted, Wanted, fit_element, useful_trees
 from ml_pipeline.steps.outcome import lagged, terms
 from ml_pipeline.steps.parallel import map_elements
-from ml_pipeline.steps.split import newest_heats, split_by_time
+from ml_pipeline.steps.priors import OwnPrior, OwnPriors
+from ml_pipeline.steps.split import KEY, newest_heats, split_by_time
 from ml_pipeline.steps.station import MIN_HEATS, plant_priors, station_shell
 from ml_pipeline.steps.temperature import fit_temperature
 
 CALIBRATION_FRACTION = 0.25
 TRIAL_HEATS = 100_000
 """Newest heats that are enough to see whether trees help and how wide intervals are."""
+ENOUGH_SCORES = 1000
+"""Heats from which a 90 % interval's width is told to some 1 % of coverage."""
 Report = dict[str, dict[str, object]]
 
 
@@ -46,10 +49,11 @@ def train(
     tell: Callable[[str], None] = lambda _: None,
     processes: int = 1,
     trees_told: Mapping[str, Any] | None = None,
+    own_priors: OwnPriors | None = None,
 ) -> Trained:
     """Train every station of the prepared heats (all of them: hold the test heats back before), so many
     elements at once as `processes`; the result does not depend on it. `trees_told` is what LightGBM is told
-    otherwise than usual.
+    otherwise than usual; `own_priors`, where the plant believes something else than the literature.
 
     Raises TooFewHeatsError where no station has enough heats to learn from.
     """
@@ -59,7 +63,9 @@ def train(
         if heats.height < MIN_HEATS:
             tell(f"  {name}: {heats.height} heats are too few (at least {MIN_HEATS}); left out")
             continue
-        stations[name], of_station, report[name] = _train_station(name, heats, growing, tell, processes)
+        stations[name], of_station, report[name] = _train_station(
+            name, heats, growing, tell, processes, (own_priors or {}).get(name, {})
+        )
         trees.update(of_station)
     if not stations:
         counts = ", ".join(f"{name} {heats.height}" for name, heats in prepared.items()) or "none"
@@ -70,9 +76,14 @@ def train(
 
 
 def _train_station(
-    name: str, heats: pl.DataFrame, growing: Growing, tell: Callable[[str], None], processes: int
+    name: str,
+    heats: pl.DataFrame,
+    growing: Growing,
+    tell: Callable[[str], None],
+    processes: int,
+    own: Mapping[str, OwnPrior],
 ) -> tuple[StationModel, dict[str, str], Report]:
-    priors = plant_priors(name, heats)
+    priors = plant_priors(name, heats, own)
     shell = station_shell(name, heats, priors)
     elements, trees, report = {}, dict[str, str](), Report()
     for element, done in map_elements(_train_element, (name, shell, growing), heats, priors, processes):
@@ -92,24 +103,34 @@ def _train_element(
 ) -> _Done:
     """Train one element; what it needs of the others is in the shell, so elements may be trained at once."""
     name, shell, growing = told
-    known = int(physics.usable(terms(shell, element, prior, heats)).sum())
+    with_result = heats.filter(physics.usable(terms(shell, element, prior, heats)))
+    known = with_result.height
     if known < MIN_HEATS:
         return _Done(_fitting(prior, shell), {}, {"heats": known, "model": "prior"}, "")
-    older, newer = split_by_time(newest_heats(heats, TRIAL_HEATS), CALIBRATION_FRACTION)
+    # Of the heats that tell something: an element may have been analysed only lately.
+    older, newer = split_by_time(newest_heats(with_result, TRIAL_HEATS), CALIBRATION_FRACTION)
     lags = lagged(heats)
-    wanted, trial = Wanted(recovery=False, offset=False), None
-    if physics.usable(terms(shell, element, prior, older)).sum() >= MIN_HEATS:
-        # Whether trees help, and how wide intervals are, is seen on heats newer than those learnt from.
-        free = fit_element(name, element, shell, prior, older, growing, Wanted(recovery=True, offset=True))
-        wanted = useful_trees(free, shell, element, newer)
+    wanted, judges = Wanted(recovery=False, offset=False), list[calibration.Judge]()
+    if older.height >= MIN_HEATS:
+        # What helps, and how wide intervals are, is seen on heats newer than those learnt from.
         both = Wanted(recovery=True, offset=True)
+        free = fit_element(name, element, shell, prior, older, growing, both)
+        wanted = useful_trees(free, shell, element, newer)
         trial = free if wanted == both else fit_element(name, element, shell, prior, older, growing, wanted)
+        judges.append(calibration.judge(trial, element, heats, newer))
+        while sum(judge.unseen.sum() for judge in judges) < ENOUGH_SCORES and older.height > newer.height:
+            # Too few to tell how wide: then also on older ones, left out in their turn.
+            older, unseen = older.head(-newer.height), older.tail(newer.height)
+            rest = with_result.join(unseen, on=KEY, how="anti", maintain_order="left")
+            trial = fit_element(name, element, shell, prior, rest, growing, wanted)
+            judges.append(calibration.judge(trial, element, heats, unseen))
     final = fit_element(name, element, shell, prior, heats, growing, wanted)
-    slow_state = calibration.best_slow_state(final, shell, element, heats, lags)
-    factor, skew = calibration.NORMAL_FACTOR, 0.0
-    if trial is not None:
-        tried = calibration.with_slow_state(trial.model, slow_state)
-        factor, skew = calibration.interval_and_skew(tried, trial.trees, shell, element, heats, newer, lags)
+    every = [calibration.judge(final, element, heats, heats)]
+    off = final.model.slow_state
+    slow_state = calibration.best_slow_state(off, judges or every, shell, element, heats, lags)
+    factor, skew = calibration.interval_and_skew(
+        [calibration.strays(judge, slow_state, shell, element, heats, lags) for judge in judges]
+    )
     model = msgspec.structs.replace(final.model, slow_state=slow_state, interval_factor=factor, skew=skew)
     notes = {**final.notes, "interval_factor": factor, "skew": skew, "trees": sorted(final.trees)}
     return _Done(model, final.trees, notes, _said(final, known))
