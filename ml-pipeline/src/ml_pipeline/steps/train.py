@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import polars as pl
+from model_service import oxygen
 from model_service.parameters import ElementModel, Parameters, StationModel
 
 from ml_pipeline.errors import TooFewHeatsError
@@ -86,7 +87,9 @@ def _train_station(
     priors = plant_priors(name, heats, own)
     shell = station_shell(name, heats, priors)
     elements, trees, report = {}, dict[str, str](), Report()
-    for element, done in map_elements(_train_element, (name, shell, growing), heats, priors, processes):
+    binders = oxygen.elements_of(shell.oxygen) if shell.oxygen else ()
+    done_elements = map_elements(_train_element, (name, shell, growing), heats, priors, processes, binders)
+    for element, done in done_elements:
         elements[element], report[element] = done.model, done.notes
         trees.update(done.trees)
         if done.said:
