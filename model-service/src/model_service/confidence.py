@@ -12,6 +12,7 @@ _PIECES = (0.3, 0.7, 1.2, 2.0, 3.5)  # ends of the pieces of margin that a miss 
 _MIDDLE = 0.45  # share of a narrow window kept free on either side: its middle tenth is as good as its middle
 
 
+@lru_cache(maxsize=1024)
 def normal_quantile(probability: float) -> float:
     return _NORMAL.inv_cdf(min(probability, 1 - 1e-12))
 

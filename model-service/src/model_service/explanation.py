@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
+import numpy as np
+from numpy.typing import NDArray
+
 from model_service.contracts import Additive, RecoveryUsed
 from model_service.outcome import Outcome, Vector, sd_pct
 from model_service.parameters import StationModel
@@ -30,7 +33,7 @@ def recoveries_used(
     added_pct = added.tolist()
     burnt_pct = (outcome.burnt_pct + kilograms @ outcome.burnt_per_kg).tolist()
     bias_pct = correction.bias_pct.tolist()
-    by_lots = kilograms[:, None] * outcome.added_per_kg * correction.lots
+    by_lots = _of_lots(kilograms[:, None] * outcome.added_per_kg * correction.lots)
     telling = (added > _TELLING_SD * sd_pct(outcome, 0.0 * added)).tolist()
     result = {}
     for e, element in enumerate(outcome.elements):
@@ -49,24 +52,33 @@ def recoveries_used(
         used = outcome.states[e].recovery + per_pct * (
             outcome.states[e].offset_pct - burnt_pct[e] + bias_pct[e]
         )
-        for offer, of_lot in zip(offers, by_lots[:, e].tolist(), strict=True):
-            if of_lot:
-                used += of_lot / added_pct[e]
-                lot = f"lot {offer.lot} of {offer.additive}" if offer.lot else offer.additive
-                reasons += _reason(lot, of_lot / added_pct[e])
+        for j, of_lot in by_lots[e]:
+            used += of_lot / added_pct[e]
+            lot = f"lot {offers[j].lot} of {offers[j].additive}" if offers[j].lot else offers[j].additive
+            reasons += _reason(lot, of_lot / added_pct[e])
         result[element] = RecoveryUsed(
             used=used, nominal=named if named is not None else model.recovery, reasons=reasons
         )
     return result
 
 
+def _of_lots(added_pct: NDArray[np.float64]) -> list[list[tuple[int, float]]]:
+    """Return for each element the offers whose lots are off, and by how much of it (j, e)."""
+    found: list[list[tuple[int, float]]] = [[] for _ in range(added_pct.shape[1])]
+    which, elements = np.nonzero(added_pct)
+    for j, e, pct in zip(which.tolist(), elements.tolist(), added_pct[which, elements].tolist(), strict=True):
+        found[e].append((j, pct))
+    return found
+
+
 def _of_state(station: StationModel, outcome: Outcome, e: int, per_pct: float) -> list[str]:
     model, state = outcome.models[e], outcome.states[e]
     reasons = _reason("usual gain or loss beside the additions", model.offset_pct * per_pct)
-    for i, feature, recovery_slope, offset_slope in slopes_of(station, model):
-        share = (recovery_slope + per_pct * offset_slope) * (outcome.row[i] - feature.default)
+    row = outcome.row
+    for i, default, feature, recovery_slope, offset_slope in slopes_of(station, model):
+        share = (recovery_slope + per_pct * offset_slope) * (row[i] - default)
         if abs(share) >= _WORTH_SAYING:
-            reasons += _reason(_in_words(feature.name, outcome.row[i], feature.unit), share)
+            reasons += _reason(_in_words(feature.name, row[i], feature.unit), share)
     return reasons + _reason("measurements together", state.tree_recovery + per_pct * state.tree_offset_pct)
 
 

@@ -5,7 +5,9 @@ or any of the heat's own further measurements by their name.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from operator import attrgetter
 from typing import NamedTuple
 
 from model_service.contracts import Analysis, Below, Heat
@@ -70,7 +72,7 @@ def feature_unit(name: str) -> str:
 
 def feature_values(heat: Heat, names: Sequence[str]) -> list[float]:
     """Return the features in the order of `names`; nan where not measured or impossible."""
-    return [_value(heat, name) for name in names]
+    return [_reader(name)(heat) for name in names]
 
 
 def raw_reading(heat: Heat, name: str) -> float | None:
@@ -102,27 +104,41 @@ def measured_pct(analysis: Analysis) -> float | None:
     return analysis.below / 2 if isinstance(analysis, Below) else analysis
 
 
-def _value(heat: Heat, name: str) -> float:
+@lru_cache(maxsize=1024)
+def _reader(name: str) -> Callable[[Heat], float]:
+    """How the feature is read from a heat: found out once per name."""
     if name in PLAUSIBLE:
-        value, (low, high) = raw_reading(heat, name), PLAUSIBLE[name]
-        return value if value is not None and low <= value <= high else math.nan
+        low, high = PLAUSIBLE[name]
+
+        def instrument(heat: Heat) -> float:
+            value = raw_reading(heat, name)
+            return value if value is not None and low <= value <= high else math.nan
+
+        return instrument
     if name == "steel_mass_t":
-        return heat.steel_mass_t
+        return attrgetter(name)
     if name == "slag_basicity":
-        lime, silica = _oxide(heat, "cao"), _oxide(heat, "sio2")
-        return lime / silica if silica > 0 else math.nan
-    if name in FEATURES:
-        if name.startswith("slag_"):
-            return _oxide(heat, name[len("slag_") : -len("_pct")])
-        found = measured_pct(heat.chemistry.get(name.removesuffix("_pct").capitalize()))
-    else:
-        found = heat.features.get(name)
+        return _basicity
+    if name not in FEATURES:
+        return lambda heat: _or_nan(heat.features.get(name))
+    if name.startswith("slag_"):
+        oxide = name[len("slag_") : -len("_pct")]
+        return lambda heat: _oxide(heat, oxide)
+    element = name.removesuffix("_pct").capitalize()
+    return lambda heat: _or_nan(measured_pct(heat.chemistry.get(element)))
+
+
+def _basicity(heat: Heat) -> float:
+    lime, silica = _oxide(heat, "cao"), _oxide(heat, "sio2")
+    return lime / silica if silica > 0 else math.nan
+
+
+def _or_nan(found: float | None) -> float:
     return math.nan if found is None else found
 
 
 def _oxide(heat: Heat, wanted: str) -> float:
     for oxide, analysis in heat.slag.oxides.items() if heat.slag else ():
         if oxide.lower() == wanted:
-            found = measured_pct(analysis)
-            return math.nan if found is None else found
+            return _or_nan(measured_pct(analysis))
     return math.nan

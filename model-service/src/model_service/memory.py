@@ -81,16 +81,15 @@ def prior_of(settings: Settings, heats: int) -> Prior:
 def effects_by(prior: Prior, residual: Array, added: Array) -> Effects:
     """As `effects`, for who keeps the prior."""
     missing = np.isnan(residual)
-    found = np.where(missing, 0.0, residual)
     known = ~(missing | _absurd(residual, missing, prior.sd))
-    found = np.where(known, found, 0.0)
-    noise = prior.noise * np.where(known, 1.0, _NOTHING)
+    found = np.where(known, residual, 0.0)
+    noise = np.where(known, prior.noise, prior.noise * _NOTHING)
     wander, to_next = prior.wander, prior.to_next
     lot_variance = np.broadcast_to(prior.lot_variance, (len(residual), added.shape[2]))
 
     of_lots = _of_lots(added, lot_variance)
     weight = _solved(wander + of_lots, noise, found)
-    off = np.where(known, noise * weight, 0.0) / prior.sd
+    off = np.where(known, noise * weight / prior.sd, 0.0)
     newest, apart = _jump(off, known), np.abs(off)
     if newest is not None:
         level = (off * newest).sum(axis=1) / np.maximum(newest.sum(axis=1), 1)
@@ -138,9 +137,10 @@ def _absurd(residual: Array, missing: NDArray[np.bool_], sd: Array) -> NDArray[n
     row, middle = np.arange(len(residual)), np.maximum(count - 1, 0)
     median = (ordered[row, middle // 2] + ordered[row, (middle + 1) // 2]) / 2
     middle_of_all = np.where(count > 2, median, 0.0)[:, None]
-    with np.errstate(invalid="ignore"):
-        far = np.abs(residual - middle_of_all) > _ABSURD * sd
-        alike = np.abs(np.diff(residual, axis=1)) < _ABSURD * sd
+    far = np.abs(residual - middle_of_all) > _ABSURD * sd  # nan never is
+    if not far.any():
+        return np.False_
+    alike = np.abs(residual[:, 1:] - residual[:, :-1]) < _ABSURD * sd
     confirmed = np.zeros_like(far)
     both = far[:, 1:] & far[:, :-1] & alike
     confirmed[:, 1:] |= both

@@ -54,17 +54,16 @@ class Way(NamedTuple):
 
 def cheapest_ways(price: Sequence[float], per_kg: Array, growth: Array) -> list[Way | None]:
     """Return the cheapest way to each of the limits (l, j); None where no additive leads there."""
-    return [
-        min(
-            (
-                Way(cost / effect, grows / effect)
-                for cost, effect, grows in zip(price, *row, strict=True)
-                if effect > 0
-            ),
-            default=None,
-        )
-        for row in zip(per_kg.tolist(), growth.tolist(), strict=True)
-    ]
+    ways: list[Way | None] = []
+    for effects, grows in zip(per_kg.tolist(), growth.tolist(), strict=True):
+        leading = [
+            (cost / effect, j)
+            for j, (cost, effect) in enumerate(zip(price, effects, strict=True))
+            if effect > 0
+        ]
+        cheapest, j = min(leading, default=(0.0, -1))
+        ways.append(None if j < 0 else Way(cheapest, grows[j] / effects[j]))
+    return ways
 
 
 def shortage_price_of(price: Sequence[float], ways: Iterable[Way | None]) -> float:

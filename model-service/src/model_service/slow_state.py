@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from model_service.state import believed_mass_t
 MOST_KG_PER_T = 300.0  # more additives than that are a typing error, or another steel
 _MOST_PCT = 100.0
 _REMEMBERED = 1024  # heats
+_completed_at = attrgetter("completed_at")
 MAIN_PCT = 1.0  # a lot is only judged by elements of which it holds so much, wt %
 
 
@@ -74,19 +76,15 @@ def slow_state(
     if not recent_heats:
         return nothing
     ordered = sorted(
-        (heat for heat in recent_heats if heat.treatment.station == name),
-        key=lambda heat: heat.completed_at,
-        reverse=True,
+        [heat for heat in recent_heats if heat.treatment.station == name], key=_completed_at, reverse=True
     )
     if not ordered:
         return nothing._replace(unusable=len(recent_heats))
     finished = [_finished(bundle, recent) for recent in ordered]
-    column = {element: i for i, element in enumerate(_in_order(station))}
-    columns = [column[element] for element in elements]
-    residuals = np.concatenate([heat.residual_pct for heat in finished]).reshape(len(finished), -1)[
-        :, columns
-    ]
-    counts: list[int] = np.sum(~np.isnan(residuals), axis=0).tolist()
+    columns = _columns(station, tuple(elements))
+    told = np.concatenate([heat.told_pct for heat in finished]).reshape(len(finished), 2, -1)
+    left, sd = told.transpose(1, 2, 0)[:, columns]
+    counts: list[int] = (~np.isnan(left)).sum(axis=1).tolist()
     nothing = nothing._replace(
         residuals=counts, unusable=len(recent_heats) - sum(heat.is_of_use for heat in finished)
     )
@@ -95,18 +93,17 @@ def slow_state(
         for e, element in enumerate(elements)
         if counts[e] and station.elements[element].slow_state.prior_heats is not None
     ]
-    left, bias, by_lot = residuals.T, nothing.bias_pct, nothing.lots
+    bias, by_lot = nothing.bias_pct, nothing.lots
     if remembering:
-        lots, added = _lots(finished, [columns[e] for e in remembering])
+        lots, added = _lots(finished, columns[remembering])
         prior = _prior(station, tuple(elements[e] for e in remembering), len(finished))
         found = effects_by(prior, left[remembering], added)
         bias[remembering] = found.bias
         left[remembering] -= found.bias[:, None] + (added @ found.lots[:, :, None])[:, :, 0]
-        known = [(j, k) for j, o in enumerate(offers) if (k := lots.get((o.additive, o.lot))) is not None]
+        known = [(j, k) for j, o in enumerate(offers) if (k := lots.get(_lot(o))) is not None]
         if known:
             rows, which = zip(*known, strict=True)
             by_lot[np.array(rows)[:, None], remembering] = found.lots.T[list(which)]
-    sd = np.concatenate([heat.sd_pct for heat in finished]).reshape(len(finished), -1)[:, columns].T
     return nothing._replace(scatter=scatter(left, sd, *_usual_scatter(station, tuple(elements))))
 
 
@@ -127,6 +124,13 @@ def _usual_scatter(station: StationModel, elements: tuple[str, ...]) -> tuple[Ve
 def _in_order(station: StationModel) -> tuple[str, ...]:
     """The order of elements in what is remembered of a finished heat."""
     return tuple(sorted(station.elements))
+
+
+@lru_cache(maxsize=256)
+def _columns(station: StationModel, elements: tuple[str, ...]) -> NDArray[np.intp]:
+    """Where elements stand in what is remembered of a finished heat."""
+    column = {element: i for i, element in enumerate(_in_order(station))}
+    return np.array([column[element] for element in elements], dtype=np.intp)
 
 
 def settings_of(slow_states: Sequence[SlowState]) -> Settings:
@@ -157,16 +161,16 @@ def base_pct(outcome: Outcome, added_kg: Sequence[float] | Vector) -> Vector:
     return result
 
 
-_Lot = tuple[str, str | None]
+_Lot = str
+"""Additive and lot in one text, which knows its hash."""
 
 
 class _Finished(NamedTuple):
     """What a finished heat tells every request that it stands in, elements as `_in_order`: result - base
-    prediction (wt %, nan where unknown), what that is expected to scatter by, whether there is one, and of
-    each lot its assay and kg per kg."""
+    prediction (wt %, nan where unknown), then what that is expected to scatter by; whether there is one, and
+    of each lot its assay and kg per kg."""
 
-    residual_pct: Vector
-    sd_pct: Vector
+    told_pct: Vector
     is_of_use: bool
     lots: dict[_Lot, list[float]]
     shares: list[float]
@@ -184,7 +188,7 @@ def _finished(bundle: Bundle, recent: RecentHeat) -> _Finished:
     content = np.array([_content_pct(station, recent.heat, e) for e in elements])
     added = np.array(shares) @ np.array(list(lots.values())).reshape(len(shares), -1) if lots else 0.0
     sd = usual_sd(of.noise_pct, of.noise_share * content, of.recovery, added)
-    return _Finished(residual, sd, bool(base), lots, shares)
+    return _Finished(np.concatenate((residual, sd)), bool(base), lots, shares)
 
 
 def usual_sd(
@@ -271,10 +275,10 @@ def _tipped(station: StationModel, recent: RecentHeat) -> tuple[dict[_Lot, list[
     by_name = {offer.additive: offer for offer in reversed(recent.additives)}
     assays, shares = dict[_Lot, list[float]](), dict[_Lot, float]()
     for addition in recent.additions:
-        key = (addition.additive, addition.lot)
-        offer = offers.get(key) or by_name.get(addition.additive)
+        offer = offers.get((addition.additive, addition.lot)) or by_name.get(addition.additive)
         if offer is None:
             continue
+        key = _lot(addition)
         shares[key] = shares.get(key, 0.0) + addition.added_kg / mass_kg
         if key not in assays:
             held = [offer.assay.get(e, 0.0) for e in _in_order(station)]
@@ -282,15 +286,21 @@ def _tipped(station: StationModel, recent: RecentHeat) -> tuple[dict[_Lot, list[
     return assays, list(shares.values())
 
 
+def _lot(of: Addition | Additive) -> _Lot:
+    return f"{of.additive}\n{of.lot or ''}"
+
+
 def _lots(
-    finished: Sequence[_Finished], columns: Sequence[int]
+    finished: Sequence[_Finished], columns: NDArray[np.intp]
 ) -> tuple[dict[_Lot, int], NDArray[np.float64]]:
     """Lots by name, and what each brought of each element (e, n, k), wt %; by its newest certificate."""
-    keys = [key for heat in finished for key in heat.lots]
-    lots = {key: k for k, key in enumerate(dict.fromkeys(keys))}
-    newest = {key: assay for heat in reversed(finished) for key, assay in heat.lots.items()}
+    newest: dict[_Lot, list[float]] = {}
+    for heat in reversed(finished):
+        newest.update(heat.lots)
+    lots = dict(zip(newest, range(len(newest)), strict=True))
     tipped = np.zeros((len(finished), len(lots)))
     heats = np.repeat(np.arange(len(finished)), [len(heat.shares) for heat in finished])
-    tipped[heats, [lots[key] for key in keys]] = [share for heat in finished for share in heat.shares]
-    held = np.array([newest[key] for key in lots]).reshape(len(lots), -1)[:, columns]
+    which = [lots[key] for heat in finished for key in heat.lots]
+    tipped[heats, which] = [share for heat in finished for share in heat.shares]
+    held = np.array(list(newest.values())).reshape(len(lots), -1)[:, columns]
     return lots, tipped * held.T[:, None, :]

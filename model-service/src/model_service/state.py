@@ -37,17 +37,23 @@ def element_state(
     tree_offset_pct = _capped(trees, model.offset_tree, row, model.offset_cap_pct)
     recovery = model.recovery + tree_recovery
     offset_pct = model.offset_pct + tree_offset_pct
-    for i, feature, recovery_slope, offset_slope in slopes_of(station, model):
-        recovery += recovery_slope * (row[i] - feature.default)
-        offset_pct += offset_slope * (row[i] - feature.default)
+    for i, default, _, recovery_slope, offset_slope in slopes_of(station, model):
+        recovery += recovery_slope * (row[i] - default)
+        offset_pct += offset_slope * (row[i] - default)
     return ElementState(max(recovery, 0.0), offset_pct, tree_recovery, tree_offset_pct)
 
 
 @lru_cache(maxsize=1024)
-def slopes_of(station: StationModel, model: ElementModel) -> list[tuple[int, Feature, float, float]]:
-    """Return the features that an element depends on, with columns and slopes of recovery and offset."""
+def slopes_of(station: StationModel, model: ElementModel) -> list[tuple[int, float, Feature, float, float]]:
+    """Return the features that an element depends on: column, default, and slopes of recovery and offset."""
     return [
-        (i, feature, model.recovery_slopes.get(name, 0.0), model.offset_slopes.get(name, 0.0))
+        (
+            i,
+            feature.default,
+            feature,
+            model.recovery_slopes.get(name, 0.0),
+            model.offset_slopes.get(name, 0.0),
+        )
         for i, feature in enumerate(station.features)
         if (name := feature.name) in model.recovery_slopes or name in model.offset_slopes
     ]
