@@ -2,18 +2,19 @@
 million in the tables; and how long the pages take.
 
 Bus, model service (the model of the first day), the backend's three processes and the plant that speaks to
-them share the machine's cores; processor time is of the backend alone.
+them share the machine's cores; so the processor time of a life is given for each of them.
 """
 
 import asyncio
 import http.client
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 from bench.filled import fill
 from bench.living import STEPS, Measured, live
-from bench.product import Product, running_product
+from bench.product import BACKEND_PROCESSES, Product, running_product
 
 RUNS, LIVES, AT_ONCE, WARM_UP = 3, 400, 16, 100
 PER_S, PACED_LIVES = 40.0, 1200
@@ -29,9 +30,11 @@ def measure() -> Figures:
     figures: Figures = {}
     with tempfile.TemporaryDirectory() as made, running_product(Path(made)) as product:
         few = _lives(product, "", figures)
+        _say(f"putting {MANY_HEATS:,} heats into the tables")
         fill(product.database, MANY_HEATS)
         many = _lives(product, f" with {MANY_HEATS:,} heats in the tables", figures)
         figures["speed with a million heats, of that with few"] = ([many / few], "share")
+        _say("looking at the pages")
         figures["slowest page with a million heats, p99"] = ([_slowest_page_ms(product)], "ms")
         size_gb = sum(file.stat().st_size for file in Path(made).glob("backend.sqlite*")) / 1e9
         figures["size of the database with a million short heats"] = ([size_gb], "GB")
@@ -41,12 +44,15 @@ def measure() -> Figures:
 def _lives(product: Product, where: str, figures: Figures) -> float:
     """Add the figures; the median of lives a second."""
     _live(product, WARM_UP, None, seed=0)
-    speeds, cpu_ms = [], []
+    speeds: list[float] = []
+    cpu_ms: dict[str, list[float]] = {}
     for seed in range(1, RUNS + 1):
         before_s = product.cpu_s()
         run = _live(product, LIVES, None, seed)
         speeds.append(LIVES / run.elapsed_s)
-        cpu_ms.append(1000 * (product.cpu_s() - before_s) / LIVES)
+        for name, after_s in product.cpu_s().items():
+            cpu_ms.setdefault(name, []).append(1000 * (after_s - before_s[name]) / LIVES)
+        _say(f"{LIVES} lives{where}: {speeds[-1]:.1f} heats/s")
     paced = _live(product, PACED_LIVES, PER_S, seed=RUNS + 1)
     figures[f"full lives per second{where}"] = (speeds, "heats/s")
     figures[f"p99 of a full life at 40 heats/s{where}"] = ([_percentile_ms(paced.lives_s, 0.99)], "ms")
@@ -54,7 +60,11 @@ def _lives(product: Product, where: str, figures: Figures) -> float:
     for step in STEPS:
         name = f"p99 of the step until {step} at 40 heats/s{where}"
         figures[name] = ([_percentile_ms(paced.steps_s[step], 0.99)], "ms")
-    figures[f"processor time of the backend per life{where}"] = (cpu_ms, "ms")
+    for name, spent_ms in cpu_ms.items():
+        figures[f"processor time of {name} per life{where}"] = (spent_ms, "ms")
+    whole = [sum(of_run) for of_run in zip(*(cpu_ms[name] for name in BACKEND_PROCESSES), strict=True)]
+    figures[f"processor time of the backend per life{where}"] = (whole, "ms")
+    _say(f"{PACED_LIVES} lives at {PER_S:g} heats/s{where}: p99 {_percentile_ms(paced.lives_s, 0.99):.0f} ms")
     return sorted(speeds)[len(speeds) // 2]
 
 
@@ -71,6 +81,12 @@ def _live(product: Product, many: int, per_s: float | None, seed: int) -> Measur
             seed=seed,
         )
     )
+
+
+def _say(text: str) -> None:
+    """What is under way: the figures come at the end, minutes later."""
+    sys.stderr.write(f"  {text}\n")
+    sys.stderr.flush()
 
 
 def _percentile_ms(seconds: list[float], share: float) -> float:
