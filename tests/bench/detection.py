@@ -14,8 +14,10 @@ which share of its replays.
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
+import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -81,15 +83,32 @@ def measure() -> Measured:
         collected(past, url)
         monitoring(past, "reference", "--output", str(REFERENCE))
         shutil.rmtree(past)
+        told("trained, and its reference made")
         with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:  # Polars does not survive a fork
-            parts = [pool.submit(part_of_healthy, url, part) for part in range(PROCESSES)]
             lots = [pool.submit(part_of_bad_lots, url, part) for part in range(PROCESSES)]
+            parts = [pool.submit(part_of_healthy, url, part) for part in range(PROCESSES)]
             named = {scenario: pool.submit(scenario_named, url, scenario) for scenario in EXPECTED}
-            return (
-                healthy([one for part in parts for one in part.result()])
-                | bad_lots([delay for part in lots for delay in part.result()])
-                | scenarios({scenario: of.result() for scenario, of in named.items()})
-            )
+            found = bad_lots([delay for part in lots for delay in part.result()])
+            shown(found)
+            found |= healthy([one for part in parts for one in part.result()])
+            shown(found)
+            of_scenarios = {}
+            for scenario, of in named.items():
+                of_scenarios[scenario] = of.result()
+                told(f"{scenario}: {dict(of_scenarios[scenario][0])} in {LINES} replays")
+            return found | scenarios(of_scenarios)
+
+
+def told(what: str) -> None:
+    """Progress: it takes a quarter of an hour."""
+    sys.stdout.write(f"  {time.strftime('%H:%M:%S')} {what}\n")
+    sys.stdout.flush()
+
+
+def shown(found: Measured) -> None:
+    """The figures that are known by now."""
+    for what, (values, unit) in found.items():
+        told(f"{what}: {statistics.median(values) if values else float('nan'):.4g} {unit}")
 
 
 def trained() -> Path:
@@ -205,7 +224,9 @@ def scenarios(found: dict[str, tuple[Counter[str], list[float]]]) -> Measured:
     for scenario, cause in EXPECTED.items():
         measured[f"{scenario}: {cause} named"] = ([shares[scenario].get(cause, 0.0)], "share")
         measured[f"{scenario}: heats until the alarm"] = (found[scenario][1], "heats")
-    sys.stdout.write(confusion(shares) + "\n")
+    table = confusion(shares)
+    (WORK / "confusion.txt").write_text(table + "\n", encoding="utf-8")
+    sys.stdout.write(table + "\n")
     return measured
 
 

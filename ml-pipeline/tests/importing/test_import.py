@@ -96,6 +96,15 @@ class TestRowsInQuarantine:
         assert kept["allowed"]
         assert '"T00017"' in kept["row"]
 
+    @pytest.mark.parametrize(("oxygen_ppm", "reasons"), [(700, {"impossible balance of Si": 1}), (1900, {})])
+    def test_silicon_that_much_oxygen_may_have_burnt_is_not_impossible(
+        self, tmp_path: Path, oxygen_ppm: float, reasons: dict[str, int]
+    ) -> None:
+        rows: Rows = extracts.heats(120)
+        rows[17].update(O_ppm=oxygen_ppm, final_Si=0.4 * rows[17]["final_Si"])
+
+        assert dict(run(tmp_path, rows).reasons) == reasons
+
     def test_same_row_twice_is_taken_once(self, tmp_path: Path) -> None:
         rows: Rows = extracts.heats(40)
 

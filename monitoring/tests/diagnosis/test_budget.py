@@ -24,14 +24,16 @@ def test_the_shares_add_up() -> None:
 def test_all_looks_of_a_kind_spend_its_share() -> None:
     looks = budget.looks_of_windows(charts=7, windows=3)
 
-    assert looks * tail(budget.limit("people", looks)) == pytest.approx(budget.SHARES["people"])
+    assert looks * tail(budget.limit("people", looks)) == pytest.approx(
+        budget.FALSE_ALARMS * budget.SHARES["people"]
+    )
 
 
 def test_the_lots_of_2000_heats_spend_their_share() -> None:
     lots = spreads(build(rows(600, seed=3)))
 
     spent = (lots["lots"] * (lots["chance_below"] + lots["chance_above"])).sum()
-    assert spent == pytest.approx(budget.SHARES["lot"])
+    assert spent == pytest.approx(budget.FALSE_ALARMS * budget.SHARES["lot"])
 
 
 def test_honest_lots_are_beyond_their_limit_as_often_as_was_said() -> None:
@@ -68,7 +70,9 @@ def test_the_rarer_an_alarm_may_be_the_further_its_limit() -> None:
 def test_grades_are_looked_at_after_each_treatment_within_their_share() -> None:
     looks = budget.TREATMENTS * 3 * len(grades.WINDOWS)
 
-    assert looks * tail(budget.limit("grade", looks)) <= budget.SHARES["grade"] * (1 + 1e-9)
+    assert looks * tail(budget.limit("grade", looks)) <= budget.FALSE_ALARMS * budget.SHARES["grade"] * (
+        1 + 1e-9
+    )
 
 
 def test_a_limit_is_what_its_chance_says() -> None:

@@ -16,7 +16,9 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 1000, 190, 56, 12, 26, 26
 AROUND = 40  # heats that a point of a line is the mean of
 USUAL_HEATS = 100
 COLOURS = {"plant": "#b45309", "alarm": "#b91c1c", "loop": "#1d4ed8", "check": "#15803d"}
-BANDS = ("#dbeafe", "#fde68a", "#dcfce7", "#fbcfe8", "#e9d5ff")
+BANDS = ("#dbeafe", "#dcfce7", "#fbcfe8", "#e9d5ff", "#fde68a")
+HANDBOOK, HANDBOOK_BAND = "handbook", "#d6d3d1"
+SAID = {"plant": "what happened to the plant", "alarm": "alarms", "loop": "what the loop did"}
 Values = Sequence[float | None]
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#1f2937;background:#f8fafc;margin:0}
@@ -27,6 +29,8 @@ svg{width:100%;height:auto;display:block}text{font:11px system-ui,sans-serif;fil
 table{border-collapse:collapse;width:100%}td,th{padding:5px 10px 5px 0;vertical-align:top;text-align:left}
 tr+tr td{border-top:1px solid #eef2f7}
 td.n{font-variant-numeric:tabular-nums;text-align:right;white-space:nowrap}
+.swatch{display:inline-block;width:14px;height:12px;margin:0 5px 0 10px;border:1px solid #cbd5e1}
+.line{display:inline-block;width:18px;border-top:2px dashed;margin:0 5px 4px 10px}
 .tag{color:#fff;border-radius:4px;padding:1px 7px;font-size:12px}.good{color:#15803d}.bad{color:#b91c1c}
 """
 
@@ -71,7 +75,7 @@ def page(
     costs = [t["weighed_cost"] / t["steel_mass_t"] if t["weighed_cost"] is not None else None
              for t in treatments]  # fmt: skip
     currency = next((t["currency"] for t in treatments if t["currency"]), "")
-    versions = [t["model_version"] or "handbook" for t in treatments]
+    versions = [t["model_version"] or HANDBOOK for t in treatments]
     plots = "".join(
         f'<div class="card">{_plot(title, values, versions, moments, least, most)}</div>'
         for title, values, least, most in (
@@ -103,13 +107,44 @@ def page(
 <p class="lead">A <b>simulated</b> plant, played through the real product: bus, backend, Model Service, lake,
 diagnosis, pipeline, gate, shadow. {len(treatments)} heats; written by the command,
 {datetime.now(UTC):%Y-%m-%d %H:%M} UTC.</p>
-{verdict}{plots}
-<p class="lead">Shades: which model version recommended. Dashed: what happened to the plant (brown),
-alarms (red), what the loop did (blue).</p>
+{verdict}
+<p class="lead">{_legend(versions)}</p>
+{plots}
 <h2>Timeline</h2>
 <div class="card"><table><tr><th>heats</th><th>after</th><th></th><th></th></tr>{rows}</table></div>
 </main></html>
 """
+
+
+def _legend(versions: Sequence[str]) -> str:
+    """Every shade and every dashed line by its name."""
+    shades = _shades(versions)
+    named = {
+        version: "the handbook rule" if version == HANDBOOK else f"version {version}" for version in shades
+    }
+    swatches = [
+        f'<i class="swatch" style="background:{shades[v]}"></i>{html.escape(named[v])}' for v in shades
+    ]
+    lines = [
+        f'<i class="line" style="border-color:{COLOURS[kind]}"></i>{text}' for kind, text in SAID.items()
+    ]
+    return f"Who recommended: {' '.join(swatches)}<br>Across the plots: heats. Dashed: {' '.join(lines)}"
+
+
+def _shades(versions: Sequence[str]) -> dict[str, str]:
+    """The colour of each that recommended for a while, in the order in which they came."""
+    seen = list(dict.fromkeys(version for _, _, version in _runs(versions)))
+    models = [version for version in seen if version != HANDBOOK]
+    bands = {version: BANDS[n % len(BANDS)] for n, version in enumerate(models)}
+    return {version: bands.get(version, HANDBOOK_BAND) for version in seen}
+
+
+def ticks(low: float, high: float, most: int) -> list[float]:
+    """Round figures between `low` and `high`, 1, 2 or 5 times a power of ten apart; no more than `most`."""
+    size = 10.0 ** math.floor(math.log10((high - low) / most))
+    step = next(size * times for times in (1, 2, 5, 10, 20) if (high - low) / (size * times) <= most - 1)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [n * step for n in range(first, last + 1)]
 
 
 def _plot(
@@ -136,23 +171,19 @@ def _plot(
         return round(TOP + down * (1 - (value - low) / (high - low)), 1)
 
     parts = [f'<text x="{LEFT}" y="14" style="font-weight:600;fill:#1f2937">{html.escape(title)}</text>']
-    shades = {version: BANDS[n % len(BANDS)] for n, version in enumerate(dict.fromkeys(versions))}
+    shades = _shades(versions)
     for begin, end, version in _runs(versions):
         parts.append(
             f'<rect x="{x(begin)}" y="{TOP}" width="{max(0.5, x(end) - x(begin)):.1f}" height="{down}" '
             f'fill="{shades[version]}"/>'
         )
-        if end - begin > len(values) / 25:
-            parts.append(
-                f'<text x="{x(begin) + 4}" y="{TOP + down - 6}">version {html.escape(version)}</text>'
-            )
-    for value in (low, (low + high) / 2, high):
+    for value in ticks(low, high, 7):
         parts.append(
             f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value)}" y2="{y(value)}" stroke="#e2e8f0"/>'
         )
-        parts.append(f'<text x="{LEFT - 6}" y="{y(value) + 4}" text-anchor="end">{value:.3g}</text>')
-    for n in range(0, len(values), max(50, round(len(values) / 500) * 50)):
-        parts.append(f'<text x="{x(n)}" y="{HEIGHT - 8}" text-anchor="middle">{n}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y(value) + 4}" text-anchor="end">{value:g}</text>')
+    for n in ticks(0, max(1, len(values) - 1), 11):
+        parts.append(f'<text x="{x(n)}" y="{HEIGHT - 8}" text-anchor="middle">{n:g}</text>')
     for moment in moments:
         if moment.kind != "check" and moment.heats < len(values):
             at = x(moment.heats)

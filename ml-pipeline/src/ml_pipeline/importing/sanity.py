@@ -22,6 +22,9 @@ measured, slag, scale)."""
 LEAST_OF_USUAL = 0.6
 SLACK_OF_LEAST = 0.1
 """The least: this share of the plant's usual recovery, less this share of the usual final content."""
+BURNT_PER_OXYGEN = {"Si": 0.878}
+"""Mass of the element that binds a mass of dissolved oxygen (SiO2): a heat with much more oxygen than usual
+may lose so much more. Weaker deoxidisers leave the oxygen to it."""
 SOURCES = (0.25, 1.75)
 """Multiples of what a grade usually gets, where it always gets about the same, outside which an addition is
 wrong."""
@@ -200,10 +203,19 @@ def _balance(frame: pl.DataFrame, element: str) -> Iterator[Rule]:
     )
     yield Rule(
         f"impossible balance of {element}",
-        increment < least_share * given - SLACK_OF_LEAST * usual,
+        increment < least_share * given - SLACK_OF_LEAST * usual - _burnt(frame, element),
         said,
-        f"at least {least_share:g} x what was added - {SLACK_OF_LEAST * usual:.3g} wt %",
+        f"at least {least_share:g} x what was added - {SLACK_OF_LEAST * usual:.3g} wt %"
+        + (", less what more oxygen than usual burns" if element in BURNT_PER_OXYGEN else ""),
     )
+
+
+def _burnt(frame: pl.DataFrame, element: str) -> pl.Expr:
+    """wt % of the element that the oxygen beyond this plant's usual can burn; none where not measured."""
+    usual = frame["oxygen_ppm"].median() if "oxygen_ppm" in frame.columns else None
+    if element not in BURNT_PER_OXYGEN or not isinstance(usual, float):
+        return pl.lit(0.0)
+    return (pl.col("oxygen_ppm") - usual).clip(0.0).fill_null(0.0) / 1e4 * BURNT_PER_OXYGEN[element]
 
 
 def _rule(reason: str, breaks: pl.Expr, what: str, allowed: str) -> Rule:

@@ -22,7 +22,7 @@ from monitoring.diagnosis.reference import (
     spread_frame,
     standardised,
 )
-from monitoring.diagnosis.surprises import surprises_of
+from monitoring.diagnosis.surprises import Surprises, surprises_of
 from monitoring.diagnosis.together import wander
 from monitoring.diagnosis.untangled import rests, untangled, without_other_lots
 from monitoring.measures.treatments import ROW
@@ -33,6 +33,7 @@ LEAST_SHARE = 0.02  # of the heats in which it does
 LEAST_LOTS = 4
 SD_PER_MAD = 1.4826  # of a normal number
 LEAST_CORRELATION = 0.2  # of two elements' errors, to take one from the other
+SENSIBLE = (0.2, 1.1)  # recoveries; beyond, additions vary too little to tell
 LOT_SD_REL = 0.01  # where a reference has seen too few lots of an additive
 
 
@@ -61,7 +62,8 @@ def build(rows: pl.LazyFrame, bundle_hash: str | None = None) -> Reference:
         )
     reference = Reference(bundle_hash, found.heats.height, stations, {}, {}, "monitoring-reference/v1")
     standard = standardised(found, reference)
-    pairs = by_lot(found, standard).join(found.heats.select(ROW, "plant_id"), on=ROW)
+    reference.recoveries = recoveries(found)
+    pairs = by_lot(found, standard, reference).join(found.heats.select(ROW, "plant_id"), on=ROW)
     reference.lots = _lots(pairs, found.heats.height)
     plants = [
         (of, standard.join(of.select(ROW).unique(), on=ROW, how="semi"))
@@ -83,6 +85,38 @@ def build(rows: pl.LazyFrame, bundle_hash: str | None = None) -> Reference:
         looks = pl.concat(looks_at_lots(of).collect() for of in own)
         reference.wander["lot"] = _lots_wander(looks, reference)
     return reference
+
+
+def recoveries(found: Surprises) -> dict[str, dict[str, float]]:
+    """Return the share of what is added by certificate that the base prediction expects in the steel, by
+    station and element: its slope within grades, by least squares.
+    """
+    added = found.added.group_by(ROW, "element").agg(pl.col("added_pct").sum())
+    gained = pl.col("pct") - pl.col("surprise_pct") - pl.col("first_pct")
+    within = [
+        (pl.col(name) - pl.col(name).mean().over("station", "grade", "element"))
+        for name in ("gained", "added_pct")
+    ]
+    slopes = (
+        found.surprises.join(found.heats.select(ROW, "station", "grade"), on=ROW)
+        .join(added, on=[ROW, "element"])
+        .with_columns(gained.alias("gained"))
+        .drop_nulls("gained")
+        .with_columns(within)
+        .group_by("station", "element")
+        .agg(
+            (pl.col("gained") * pl.col("added_pct")).sum().alias("both"),
+            (pl.col("added_pct") ** 2).sum().alias("squares"),
+            pl.len().alias("n"),
+        )
+        .filter((pl.col("n") >= LEAST_HEATS) & (pl.col("squares") > 0))
+        .with_columns((pl.col("both") / pl.col("squares")).clip(*SENSIBLE).alias("share"))
+        .sort("station", "element")
+    )
+    shares: dict[str, dict[str, float]] = {}
+    for station, element, share in slopes.select("station", "element", "share").iter_rows():
+        shares.setdefault(station, {})[element] = share
+    return shares
 
 
 def _by_grade(errors: pl.DataFrame, column: str) -> dict[str, dict[str, ElementError]]:
@@ -175,7 +209,7 @@ def _lots(pairs: pl.DataFrame, treatments: int) -> dict[str, dict[str, LotSpread
         pairs.join(matters, on=["additive", "element"], how="semi")
         .group_by("plant_id", "additive", "element", "lot")
         .agg(
-            pl.len().alias("heats"),
+            pl.col("heat").n_unique().alias("heats"),
             (pl.col("x") * pl.col("y")).sum().alias("sxy"),
             (pl.col("x") ** 2).sum().alias("sxx"),
         )

@@ -24,6 +24,7 @@ from monitoring.diagnosis.together import together
 from monitoring.measures.treatments import ROW
 
 TOGETHER_WITHIN = 200  # treatments between alarms of one finding
+OVER_AFTER = 1000  # treatments without a look beyond its limit: what has drifted, drifts about there
 LOOK_BACK = 200  # treatments that an explanation looks at before the alarm
 LOOK_ON = 200  # and after it
 CLEARLY_BETTER = 8.0  # of gains: half squares, some 16 of which would be chance
@@ -48,7 +49,7 @@ def diagnose(rows: pl.LazyFrame, reference: Reference) -> Diagnosed:
     """
     found = surprises_of(rows)
     standard = standardised(found, reference)
-    pairs = by_lot(found, standard)
+    pairs = by_lot(found, standard, reference)
     known = [(a, e) for a, elements in reference.lots.items() for e in elements]
     judged = pl.DataFrame(known, schema={"additive": pl.String, "element": pl.String}, orient="row")
     pairs = pairs.join(judged, on=["additive", "element"])
@@ -100,10 +101,10 @@ def _readings(rows: pl.LazyFrame, found: Surprises, reference: Reference) -> dic
     }
 
 
-def _close(alarms: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Alarms by row, in groups without a long pause."""
+def _close(alarms: pl.DataFrame, within: int = TOGETHER_WITHIN) -> Iterator[pl.DataFrame]:
+    """Alarms by row, in groups without a longer pause."""
     ordered = alarms.sort("row")
-    pause = pl.col("row").cast(pl.Int64).diff().fill_null(0) > TOGETHER_WITHIN
+    pause = pl.col("row").cast(pl.Int64).diff().fill_null(0) > within
     for _, group in ordered.with_columns(pause.cum_sum().alias("group")).group_by(
         "group", maintain_order=True
     ):
@@ -134,6 +135,8 @@ def _errors(
         best = now[0]
         if best.cause == "lot":
             since = _lot_began(pairs, best.subject or "")
+        elif best.cause == "practice":
+            since = _practice_began(group, best, since)
         told: list[Naming] = []
         for test in _first_looks(group).head(MOST_NAMINGS).iter_rows(named=True):
             then = named(test, max(int(test["since"]), test["row"] - LOOK_BACK), test["row"])[0]
@@ -174,6 +177,16 @@ def _believed(test: dict[str, Any], explanations: list[Explanation]) -> list[Exp
     return [*better, own, *(one for one in others if one not in better)]
 
 
+def _practice_began(group: pl.DataFrame, best: Explanation, since: int) -> int:
+    """Where the first look at these grades that was beyond its limit began, the shortest one: what was
+    alarmed about earlier, a lot say, may be another matter. `since` where no grade was beyond its limit.
+    """
+    of = group.filter(pl.col("subject").is_in(best.grades), kind="grade", station=best.station or "").sort(
+        "row"
+    )
+    return int(of.filter(pl.col("row") == of["row"][0])["since"].max()) if of.height else since  # type: ignore[arg-type]
+
+
 def _lot_began(pairs: pl.DataFrame, subject: str) -> int:
     of = pl.concat_str("additive", "lot", separator=" ", ignore_nulls=True) == subject
     return int(pairs.filter(of)[ROW][0])
@@ -200,7 +213,7 @@ def _inputs(drifted: pl.DataFrame, at: _At) -> Iterator[Finding]:
     for (cause,), alarms in named.group_by("cause", maintain_order=True):
         by = ["subject"] if cause in ("input", "reading_missing") else ["cause"]
         for _, of in alarms.group_by(by, maintain_order=True):
-            for group in _close(of):
+            for group in _close(of, OVER_AFTER):
                 row = group.row(0, named=True)
                 subjects = group.group_by("subject").len().sort("len", descending=True)["subject"].to_list()
                 elements = [

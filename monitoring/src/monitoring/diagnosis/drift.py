@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from monitoring.diagnosis.budget import LOOK_EVERY, limit, looks_of_windows
+from monitoring.diagnosis.budget import LOOK_EVERY, as_sure_as, limit, looks_of_windows
 from monitoring.diagnosis.inputs import inputs_of
 from monitoring.diagnosis.looks import SCHEMA, beyond
 from monitoring.diagnosis.reference import CLIPPED_AT, WINDOWS, Input, Reference, Station
@@ -34,7 +34,9 @@ def drift(inputs: pl.DataFrame, station: str, reference: Station) -> pl.DataFram
         for window in WINDOWS:
             if (sd := of.windows.sd.get(str(window))) is None:
                 continue
-            least = max(at * sd, BEYOND_FURTHEST * of.windows.furthest[str(window)])
+            least = max(
+                as_sure_as(at, of.n / window) * sd, BEYOND_FURTHEST * of.windows.furthest[str(window)]
+            )
             share_sd = max(LEAST_SD_OF_SHARE, (of.missing * (1 - of.missing) / window) ** 0.5)
             missing = pl.col("missing").cast(pl.Float64).rolling_mean(window) - of.missing
             mean = pl.col("value").rolling_mean(window, min_samples=window // 2)

@@ -5,7 +5,7 @@ import polars as pl
 from monitoring.diagnosis.budget import TREATMENTS, limit
 from monitoring.diagnosis.looks import beyond
 
-WINDOWS = (4, 8, 16)  # heats of the grade
+WINDOWS = (8, 16)  # heats of the grade; an alloy that did not dissolve in a few heats is no practice
 NATURAL_SD = 0.5  # of the mean of a few heats in a row, besides their noise: lots, wear, the slow state
 
 

@@ -21,11 +21,12 @@ from monitoring.diagnosis.reference import LotSpread, Reference, beside_frame
 from monitoring.diagnosis.untangled import LOT, untangled
 from monitoring.measures.treatments import ROW
 
-LOOK_AT = {12: 1.5, 24: 1.0, 28: 1.0, 30: 1.0, 60: 1.1}
-"""After so many treatments in which the lot was tipped; and how many times the limit it must be off by then.
-Of few heats little is known, and every look costs: so most of them come when it begins to matter.
+LOOK_AT = {6: 1.5, 15: 1.0, 30: 1.1}
+"""After so many heats in which the lot was tipped, at whichever station; and how many times the limit it
+must be off by then. Of few heats little is known, and every look costs: so there are few, and one when it
+begins to matter.
 """
-IN_TIME = 30  # of these, some 15 heats at two stations; of a lot that is soon used up, half of it
+IN_TIME = 15  # heats; of a lot that is soon used up, half of it
 LEAST_TOLD = 0.3  # information in units of the spread's: below, chance is all that an estimate shows
 MATTERS_REL = 0.04  # a lot that is so far off should be found in time
 WORTH_REL = 0.025  # and one that is so far off is no false alarm
@@ -86,10 +87,10 @@ def looks_at_lots(own: pl.DataFrame) -> pl.LazyFrame:
             ((pl.col("x") * pl.col("y")).cum_sum().over(LOT) / sxx).alias("estimate"),
             (pl.col("sd_rel") ** 2 + 1 / sxx).sqrt().alias("spread"),
             (pl.col("sd_rel") ** 2 * sxx).alias("told"),
-            pl.col(ROW).cum_count().over(LOT).alias("treatments"),
+            pl.col("heat").is_first_distinct().over(LOT).cast(pl.UInt32).cum_sum().over(LOT).alias("heats"),
             pl.col(ROW).first().over(LOT).alias("since"),
         )
-        .filter(pl.col("treatments").is_in(list(LOOK_AT)), pl.col("told") >= LEAST_TOLD)
+        .filter(pl.col("heats").is_in(list(LOOK_AT)), pl.col("told") >= LEAST_TOLD)
     )
 
 
@@ -99,7 +100,7 @@ def lots(pairs: pl.DataFrame, standard: pl.DataFrame, reference: Reference) -> p
     """
     known = pairs.join(spreads(reference), on=["additive", "element"])
     own = untangled(known, standard, beside_frame(reference.beside))
-    times = pl.col("treatments").replace_strict(LOOK_AT, return_dtype=pl.Float64)
+    times = pl.col("heats").replace_strict(LOOK_AT, return_dtype=pl.Float64)
     looks = looks_at_lots(own).select(
         ROW,
         "since",

@@ -8,7 +8,7 @@ like people.
 
 import polars as pl
 
-from monitoring.diagnosis.budget import LOOK_EVERY, limit, looks_of_windows
+from monitoring.diagnosis.budget import LOOK_EVERY, as_sure_as, limit, looks_of_windows
 from monitoring.diagnosis.drift import BEYOND_FURTHEST
 from monitoring.diagnosis.looks import SCHEMA, beyond
 from monitoring.diagnosis.reference import CLIPPED_AT, WINDOWS, Reference, errors_frame
@@ -32,6 +32,8 @@ COLUMNS = [
     "windows",
     "recommended_predicted",
     "weighed_predicted",
+    "bundle_hash",
+    "weighed_bundle_hash",
 ]
 
 
@@ -48,6 +50,7 @@ def aims(rows: pl.LazyFrame, reference: Reference) -> pl.DataFrame:
         (pl.col("recommendation_source") == "model")
         & (pl.col("decided_recommendation_id") == pl.col("recommendation_id"))
         & (pl.col("shown_at") <= pl.col("decided_at"))
+        & (pl.col("bundle_hash") == pl.col("weighed_bundle_hash"))  # not where a model was swapped meanwhile
     ).fill_null(False)
     usual = [
         errors_frame(of.aims, "usual_pct", "k").with_columns(pl.lit(station).alias("station"))
@@ -96,7 +99,10 @@ def people(aimed: pl.DataFrame, elements: list[str], reference: Reference) -> pl
             for window in WINDOWS:
                 if windows is None or (sd := windows.sd.get(str(window))) is None:
                     continue
-                sd = max(sd, BEYOND_FURTHEST * windows.furthest[str(window)] / at)
+                sd = max(
+                    sd * as_sure_as(at, of.heats / window) / at,
+                    BEYOND_FURTHEST * windows.furthest[str(window)] / at,
+                )
                 looks = (
                     here.lazy()
                     .with_columns(

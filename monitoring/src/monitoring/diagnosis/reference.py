@@ -29,8 +29,8 @@ class ElementError(Struct):
 
 
 class LotSpread(Struct, frozen=True):
-    """How far, relative, lots differ from their certificates: 1 sd, from heat errors; and what a heat
-    tells.
+    """How far, relative, lots differ from their certificates: 1 sd, from heat errors; in how many heats a lot
+    is tipped, and what they tell.
     """
 
     lots: int
@@ -86,7 +86,8 @@ class Reference(Struct):
     """One bundle's reference. `heats`: treatments in all. `lots`: additive to element to spread, both
     stations together. `wander`: by how much more than lots and noise explain a lot ("lot"), all lots of an
     element, or every one ("scale"), are off by themselves, as a factor on the standard deviation. `beside`:
-    by station and element; none in a reference that was made before there was any.
+    by station and element; none in a reference that was made before there was any. `recoveries`: the share of
+    what is added that the model expects in the steel, by station and element; 1 where it is not known.
     """
 
     bundle_hash: str | None
@@ -96,6 +97,7 @@ class Reference(Struct):
     wander: dict[str, float]
     format: Literal["monitoring-reference/v1"]
     beside: dict[str, dict[str, Beside]] = {}
+    recoveries: dict[str, dict[str, Above0]] = {}
 
 
 def errors_frame(of: dict[str, dict[str, ElementError]], mean: str, sd: str) -> pl.DataFrame:
@@ -165,13 +167,18 @@ def standardised(found: Surprises, reference: Reference) -> pl.DataFrame:
     )
 
 
-def by_lot(found: Surprises, standard: pl.DataFrame) -> pl.DataFrame:
-    """Return one row per treatment, lot and element that the lot brings: `y` and `x`, by how many standard
-    deviations the result would be off if the lot brought 100 % more than its certificate says.
+def by_lot(found: Surprises, standard: pl.DataFrame, reference: Reference) -> pl.DataFrame:
+    """Return one row per treatment, lot and element that the lot brings: its `heat`, `y` and `x`, by how many
+    standard deviations the result would be off if the lot brought 100 % more than its certificate says.
     """
+    known = [(s, e, share) for s, elements in reference.recoveries.items() for e, share in elements.items()]
+    schema = {"station": pl.String, "element": pl.String, "recovery": pl.Float64}
+    recovery = pl.col("recovery").fill_null(1.0)
     return (
         found.added.join(standard.select(ROW, "station", "element", "y", "s_pct"), on=[ROW, "element"])
-        .with_columns((pl.col("added_pct") / pl.col("s_pct")).alias("x"))
-        .select(ROW, "station", "additive", "lot", "element", "x", "y")
+        .join(found.heats.select(ROW, pl.col("heat_uid").alias("heat")), on=ROW)
+        .join(pl.DataFrame(known, schema=schema, orient="row"), on=["station", "element"], how="left")
+        .with_columns((pl.col("added_pct") * recovery / pl.col("s_pct")).alias("x"))
+        .select(ROW, "heat", "station", "additive", "lot", "element", "x", "y")
         .sort(ROW)
     )

@@ -51,7 +51,14 @@ def surprises_of(rows: pl.LazyFrame) -> Surprises:
     treatments = in_force(rows.select(COLUMNS).collect()).lazy()
     heats = (
         treatments.select(
-            ROW, "plant_id", "station", "grade", "heat_no", "completed_at", "weighed_bundle_hash"
+            ROW,
+            "plant_id",
+            "heat_uid",
+            "station",
+            "grade",
+            "heat_no",
+            "completed_at",
+            "weighed_bundle_hash",
         )
         .sort("completed_at", ROW)
         .with_row_index("order")
