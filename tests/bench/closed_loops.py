@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -122,6 +123,16 @@ class Bench:
         done = Done(output, json.loads((output / "summary.json").read_text(encoding="utf-8")))
         self.tell(f"played {loop.name}: {done.summary['heats']} heats judged")
         return done
+
+
+def train_again(bench: Bench, plant: Plant, name: str, *options: str) -> Path:
+    """A bundle from the same heats of a plant that is trained already, `train` being told something else."""
+    place = bench.folder / plant.name
+    other = place.with_name(f"{place.name}-{name}")
+    shutil.copytree(place, other, symlinks=True)
+    _run([_pipeline(), "train", *options, *_folders(other)])
+    bench.tell(f"trained again: {name}")
+    return other / "work" / "bundle"
 
 
 def evaluate(bench: Bench, plant: Plant, policy: Path) -> Path:
