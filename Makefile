@@ -50,7 +50,7 @@ compose-up:  ## the whole product with Docker Compose, from an empty engine
 	@infra/compose/up
 
 compose-test:  ## system tests against what compose-up brought up; models deployed and rolled back under load
-	@$(MAKE) --no-print-directory -C tests compose
+	@COMPOSE_DIR="$(abspath $(or $(COMPOSE_DIR),build/compose))" $(MAKE) --no-print-directory -C tests compose
 
 compose-down:  ## stop it; DELETE=1 removes its data too
 	@infra/compose/down

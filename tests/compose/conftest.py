@@ -74,18 +74,20 @@ class Composed:
 @pytest.fixture(scope="session")
 def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     """The project that COMPOSE_DIR names, which stays up; without one, a project that is thrown away."""
-    given = os.environ.get("COMPOSE_DIR")
-    if given:
-        yield Composed(Path(given), dict(os.environ))
-        return
     if subprocess.run(["docker", "version"], capture_output=True, check=False).returncode:
         pytest.skip("no Docker engine answers; start dockerd, or set DOCKER_HOST")
+    base = Composed(ROOT, dict(os.environ)).call("infra/images/base-image").stdout.split()[-1]
+    around = {**os.environ, "BASE_IMAGE": base}
+    given = os.environ.get("COMPOSE_DIR")
+    if given:
+        yield Composed(Path(given), around)
+        return
     folder = tmp_path_factory.mktemp("compose")
     ports = ("BACKEND", "MODEL", "MONITORING", "MLFLOW", "NATS", "PROMETHEUS")
     project = Composed(
         folder,
         {
-            **{name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")},
+            **{name: value for name, value in around.items() if name not in ("MAKEFLAGS", "MAKELEVEL")},
             **{f"{name}_PORT": "0" for name in ports},
             "COMPOSE_DIR": str(folder),
             "COMPOSE_PROJECT": f"steel-additives-test-{os.getpid()}",
@@ -109,9 +111,10 @@ def second_version(composed: Composed) -> str:
 
 def train_again(composed: Composed) -> str:
     """Import more of the simulated plant's past, train, and return the version that came of it."""
-    before = {path.name for path in (composed.folder / "models").iterdir()}
-    history = "/data/plant/more"
-    many = ("--heats", str(2 * HISTORY_HEATS), "--seed", "2")
+    before = {path.name for path in (composed.folder / "models").iterdir() if not path.is_symlink()}
+    seed = str(1 + len(before))  # another past each time, else there would be nothing to learn
+    history = f"/data/plant/more-{seed}"
+    many = ("--heats", str(2 * HISTORY_HEATS), "--seed", seed)
     composed.compose("run", "--rm", "--no-deps", "plant-simulator", "history", *many, "--output", history)
     mapping = ("--mapping", f"{history}/mapping.yaml", "--input", history)
     composed.compose("run", "--rm", "ml-pipeline", "import", *mapping)

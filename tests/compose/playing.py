@@ -3,7 +3,6 @@
 import json
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -14,6 +13,7 @@ from contracts import ROOT
 from running_demo import get, wait_until
 
 LAKE_S = 120
+FIRST_HEAT_NO = 10_001
 
 
 @dataclass
@@ -33,8 +33,9 @@ class Play:
         return report
 
 
-def play(composed: Composed, name: str, heats: int, first: int, per_minute: int = 0) -> Play:
-    """Start `heats` heats from number `first` on, at a pace (0: as fast as it goes)."""
+def play(composed: Composed, name: str, heats: int, per_minute: int = 0) -> Play:
+    """Start `heats` heats that were not played before, at a pace (0: as fast as it goes)."""
+    first = FIRST_HEAT_NO + (lake.rows(composed.folder).height if has_lake(composed) else 0)
     which = ("--heats", str(heats), "--first-heat-no", str(first), "--seed", "1", "--leave-every", "0")
     pace = ("--heats-per-minute", str(per_minute), "--summary", f"/data/plant/{name}.json")
     command = ["infra/compose/compose", "run", "--rm", "--no-deps", "plant-simulator", "play", *which, *pace]
@@ -54,14 +55,20 @@ def rows_in_lake(composed: Composed, report: dict[str, Any]) -> pl.DataFrame:
     """Wait until the lake holds all treatments of a report and return their rows."""
     told = pl.DataFrame([{name: t[name] for name in lake.KEY} for t in report["treatments"]])
 
-    def found() -> pl.DataFrame | None:
-        if not (Path(composed.folder) / "lake" / "heats").exists():
+    def found() -> tuple[pl.DataFrame] | None:
+        if not has_lake(composed):
             return None
         rows = lake.rows(composed.folder).join(told, on=lake.KEY, how="semi")
-        return rows if rows.select(lake.KEY).unique().height == told.height and is_quiet(composed) else None
+        return (
+            (rows,) if rows.select(lake.KEY).unique().height == told.height and is_quiet(composed) else None
+        )
 
-    rows: pl.DataFrame = wait_until(found, LAKE_S)
+    rows: pl.DataFrame = wait_until(found, LAKE_S)[0]
     return rows
+
+
+def has_lake(composed: Composed) -> bool:
+    return (composed.folder / "lake" / "heats").exists()
 
 
 def is_quiet(composed: Composed) -> bool:

@@ -1,5 +1,8 @@
 """The product in containers: heats played by the simulator, all of X, Y, Y', X' in the lake once."""
 
+import json
+import re
+
 import httpx
 import pytest
 
@@ -7,6 +10,7 @@ import lake
 import plant
 from compose.conftest import Composed
 from compose.playing import play, rows_in_lake
+from contracts import ROOT
 from running_demo import get, wait_until
 
 HEATS = 30
@@ -40,7 +44,7 @@ def test_a_container_runs_as_nobody_on_a_root_that_it_cannot_write(composed: Com
 
 
 def test_every_heat_of_the_plant_is_in_the_lake_once(composed: Composed) -> None:
-    report = play(composed, "once", HEATS, first=10_001).finish()
+    report = play(composed, "once", HEATS).finish()
 
     rows = rows_in_lake(composed, report)
 
@@ -113,6 +117,27 @@ def test_prometheus_sees_every_process(composed: Composed) -> None:
         return len(up) == 6 and set(up.values()) == {"1"}
 
     assert wait_until(all_up, timeout_s=60)
+
+
+def test_every_metric_of_the_dashboard_and_the_rules_is_scraped(composed: Composed) -> None:
+    """Grafana itself is not started; what it would ask for is there, and its questions are understood."""
+    dashboard = json.loads((ROOT / "infra" / "observability" / "grafana-dashboard.json").read_text())
+    rules = (ROOT / "infra" / "observability" / "rules.yml").read_text()
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    names = {name for text in (*asked, rules) for name in re.findall(r"\bmonitoring_\w+", text)}
+    address = f"{composed.urls['prometheus']}/api/v1"
+
+    def scraped() -> bool:
+        return names <= set((get(f"{address}/metadata") or {}).get("data", {}))
+
+    assert len(names) > 8
+    assert wait_until(scraped, timeout_s=60)
+    for question in asked:
+        told = httpx.get(f"{address}/query", params={"query": question}).raise_for_status().json()
+        assert told["status"] == "success", question
+    loaded = httpx.get(f"{address}/rules").raise_for_status().json()["data"]["groups"]
+    assert [r["name"] for group in loaded for r in group["rules"]] == re.findall(r"alert: (\w+)", rules)
+    assert {r["health"] for group in loaded for r in group["rules"]} <= {"ok", "unknown"}
 
 
 def recommendation(composed: Composed, heat: dict[str, object]) -> dict[str, object] | None:

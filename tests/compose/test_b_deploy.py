@@ -25,7 +25,7 @@ def test_a_model_goes_live_and_back_under_load_and_no_heat_is_lost(
 ) -> None:
     first, backend = str(live(composed)["version"]), ("backend", "backend-consume", "backend-publish")
     before = started_at(composed, *backend)
-    plant = play(composed, "load", HEATS, first=20_001, per_minute=HEATS_PER_MINUTE)
+    plant = play(composed, "load", HEATS, per_minute=HEATS_PER_MINUTE)
 
     composed.deploy("live", second_version, "--why", "more heats")
     there = live(composed)

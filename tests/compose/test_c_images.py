@@ -1,18 +1,25 @@
 """Images: what each promises, and that software's and models' do not move each other."""
 
+import hashlib
 import json
 import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from compose.conftest import Composed
 from contracts import ROOT
+from running_demo import wait_until
 
 COMPONENTS = ("backend", "monitoring", "ml-pipeline", "plant-simulator")
 SERVING = {"backend", "monitoring"}
 UNDER_TEST = "steel-additives-under-test"
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 
 def inspect(composed: Composed, image: str) -> dict[str, Any]:
@@ -61,10 +68,7 @@ def test_a_new_backend_leaves_the_image_of_the_model_as_it_is(
     composed: Composed, second_version: str, tmp_path: Path
 ) -> None:
     before, backend = inspect(composed, model_image(composed, second_version)), built(composed, "backend")
-    clone = tmp_path / "clone"
-    composed.call("git", "clone", "--quiet", ROOT, clone)
-    for folder in ("ci", "infra/images"):
-        shutil.copytree(ROOT / folder, clone / folder, dirs_exist_ok=True)
+    clone = clone_of_this(composed, tmp_path / "clone")
     edited = clone / "backend" / "src" / "backend" / "__init__.py"
     edited.write_text(edited.read_text() + "\nEDITED = True\n")
 
@@ -76,6 +80,71 @@ def test_a_new_backend_leaves_the_image_of_the_model_as_it_is(
     composed.call("docker", "image", "rm", changed)
 
 
+def test_what_is_published_is_what_is_pulled_by_its_digest(
+    composed: Composed, second_version: str, registry: str, tmp_path: Path
+) -> None:
+    """A component's image and a model's, pushed to a registry, and what a deployment would name of them."""
+    model, clone = model_image(composed, second_version), clone_of_this(composed, tmp_path / "clone")
+    of_model = {"MODEL_VERSION": second_version, "ML_PIPELINE_IMAGE_NAME": UNDER_TEST}
+    local = {"nats": built(composed, "nats")["Id"], "model-image": inspect(composed, model)["Id"]}
+
+    for name in local:
+        settings = {"IMAGE_REGISTRY": f"{registry}/steel", **of_model}
+        given = [f"{key}={value}" for key, value in settings.items()]
+        composed.call("env", *given, clone / "ci" / "publish-image", name)
+
+    for name, image_id in local.items():
+        reference = (clone / "build" / "published" / name).read_text().strip()
+        repository, _, digest = reference.removeprefix(f"{registry}/").partition("@")
+        answer = httpx.get(
+            f"http://{registry}/v2/{repository}/manifests/{digest}", headers={"Accept": MANIFEST}
+        ).raise_for_status()
+        assert f"sha256:{hashlib.sha256(answer.content).hexdigest()}" == digest
+        assert answer.json()["config"]["digest"] == image_id
+        composed.call("docker", "pull", "--quiet", reference)
+        assert inspect(composed, reference)["Id"] == image_id
+
+
+@pytest.fixture
+def registry(composed: Composed, tmp_path: Path) -> Iterator[str]:
+    """A registry of images on this machine, Debian's, empty; what was tagged for it is forgotten again."""
+    program = shutil.which("docker-registry")
+    assert program, "there is no docker-registry; on Debian: apt-get install docker-registry"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    storage = {"filesystem": {"rootdirectory": str(tmp_path / "registry")}}
+    config = tmp_path / "registry.json"
+    config.write_text(json.dumps({"version": "0.1", "storage": storage, "http": {"addr": address}}))
+    with (tmp_path / "registry.log").open("w") as log:
+        process = subprocess.Popen([program, "serve", config], stdout=log, stderr=subprocess.STDOUT)
+    try:
+        wait_until(lambda: process.poll() is not None or answers(f"http://{address}/v2/"))
+        assert process.poll() is None, (tmp_path / "registry.log").read_text()
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+        tags = composed.call("docker", "image", "ls", "--format={{.Repository}}:{{.Tag}}").stdout.split()
+        for tag in [tag for tag in tags if tag.startswith(f"{address}/") and not tag.endswith(":<none>")]:
+            composed.call("docker", "image", "rm", tag)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).is_success
+    except httpx.TransportError:
+        return False
+
+
+def clone_of_this(composed: Composed, folder: Path) -> Path:
+    """A checkout of its own, with the scripts as they are here; what is written there concerns nobody."""
+    composed.call("git", "clone", "--quiet", ROOT, folder)
+    for part in ("ci", "infra/images"):
+        shutil.copytree(ROOT / part, folder / part, dirs_exist_ok=True)
+    return folder
+
+
 def model_image(composed: Composed, version: str) -> str:
     """Let the Model Image of a version be built, as ci/deploy does, and return its name."""
     settings = {
@@ -84,7 +153,7 @@ def model_image(composed: Composed, version: str) -> str:
         "ML_PIPELINE_WORK": composed.folder / "work",
         "ML_PIPELINE_TRACKING_URI": composed.urls["mlflow"],
         "ML_PIPELINE_IMAGE_NAME": UNDER_TEST,
-        "ML_PIPELINE_BASE_IMAGE": composed.call("infra/images/base-image").stdout.split()[-1],
+        "ML_PIPELINE_BASE_IMAGE": composed.environment["BASE_IMAGE"],
     }
     given = [f"{name}={value}" for name, value in settings.items()]
     composed.call("env", *given, "ml-pipeline/.venv/bin/ml-pipeline", "image", version)
