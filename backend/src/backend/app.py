@@ -4,11 +4,9 @@ import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
@@ -25,14 +23,13 @@ from backend.heats.routes import router as heats
 from backend.intake.routes import router as intake
 from backend.master_data.routes import router as master_data
 from backend.model_client import ModelClient
+from backend.openapi import API, openapi
 from backend.pages.routes import error_page
 from backend.pages.routes import router as pages
 from backend.recommendations.routes import router as recommendations
 from backend.settings import Settings
 
 log = logging.getLogger(__name__)
-
-API = "/api/v1"
 
 
 def create_app(settings: Settings, engine: Engine) -> FastAPI:
@@ -61,28 +58,6 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
     app.add_middleware(Edge, observe=metrics.observe_request)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
-
-
-def openapi(app: FastAPI) -> dict[str, Any]:
-    """FastAPI's description, with the errors as they are: problem details."""
-    if app.openapi_schema is None:
-        schema = get_openapi(title=app.title, version=app.version, routes=app.routes)
-        schemas = schema["components"]["schemas"]
-        for unused in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(unused, None)
-        definitions = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas.update(definitions.pop("$defs"), Problem=definitions)
-        content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-        for path, operations in schema["paths"].items():
-            for operation in operations.values():
-                operation["responses"].pop("422", None)
-                if path.startswith(API):
-                    operation["responses"]["4XX"] = {
-                        "description": "What is wrong, where, what is allowed",
-                        "content": content,
-                    }
-        app.openapi_schema = schema
-    return app.openapi_schema
 
 
 def render(request: Request, told: Problem, headers: Mapping[str, str] | None = None) -> Response:

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 from fastapi import APIRouter, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from sqlalchemy import func
 from sqlalchemy.exc import DBAPIError
@@ -30,7 +30,10 @@ def live() -> dict[str, str]:
 
 
 @router.get(
-    "/health/ready", responses={503: {"description": "The database cannot be reached or is not migrated"}}
+    "/health/ready",
+    responses={
+        503: {"description": "The database cannot be reached or is not migrated", "model": dict[str, str]}
+    },
 )
 def ready(engine: EngineDep) -> JSONResponse:
     try:
@@ -43,7 +46,7 @@ def ready(engine: EngineDep) -> JSONResponse:
     return JSONResponse({"status": "ready"})
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=PlainTextResponse)
 def metrics(session: ReadingDep) -> Response:
     OUTBOX_WAITING.set(outbox.count_waiting(session))
     TASKS_DUE.set(session.exec(select(func.count()).select_from(Task)).one())

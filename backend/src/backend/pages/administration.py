@@ -1,13 +1,14 @@
 """Grades and additives: seen by everybody, changed by the technologist, with what changed and who did it."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import RedirectResponse, Response
+from sqlmodel import Session
 from starlette.datastructures import FormData
 
 from backend.access.gate import needs
@@ -18,6 +19,7 @@ from backend.dependencies import EngineDep, ReadingDep, SettingsDep
 from backend.errors import BackendError, Detail, InvalidError, UnknownError, validate
 from backend.master_data import edits, kept
 from backend.master_data.schemas import GradeEntry
+from backend.pages.change_log import told
 from backend.pages.forms import form_of, number_of, numbers_by_element
 from backend.pages.rendering import page
 from backend.pages.view import usual
@@ -40,7 +42,7 @@ def grades(request: Request, session: ReadingDep, settings: SettingsDep) -> Resp
     }
     elements = sorted({element for version in valid.values() for element in version["windows"]}, key=usual)
     changes = edits.changes(session, settings.plant_id, edits.GRADE, None, CHANGES_SHOWN)
-    return page(request, "grades.html", {"grades": valid, "elements": elements, "changes": _told(changes)})
+    return page(request, "grades.html", {"grades": valid, "elements": elements, "changes": told(changes)})
 
 
 @router.get("/grades/one")
@@ -51,21 +53,19 @@ def grade(request: Request, engine: EngineDep, settings: SettingsDep, name: Name
 
 @router.post("/grades/one", dependencies=[needs(KEEP)])
 def save_grade(request: Request, engine: EngineDep, settings: SettingsDep, form: FormDep) -> Response:
-    name = str(form.get("name") or "").strip()
-    try:
+    def save(session: Session) -> str:
         entry = validate(GradeEntry, _grade_entry(form))
-        with writing(engine) as session:
-            edits.save_grade(session, settings.plant_id, entry, _by(request, form))
-    except BackendError as refused:
-        return _grade_page(request, engine, settings.plant_id, name, form, refused.errors, refused.status)
-    return RedirectResponse(f"/grades/one?name={quote(entry.grade, safe='')}&saved=1", HTTPStatus.SEE_OTHER)
+        edits.save_grade(session, settings.plant_id, entry, _by(request, form))
+        return entry.grade
+
+    return _saved(request, engine, form, save, partial(_grade_page, request, engine, settings.plant_id))
 
 
 @router.get("/additives")
 def additives(request: Request, session: ReadingDep, settings: SettingsDep) -> Response:
     changes = edits.changes(session, settings.plant_id, edits.ADDITIVE, None, CHANGES_SHOWN)
     found = kept.additives(session, settings.plant_id, now())
-    return page(request, "additives.html", {"additives": found, "changes": _told(changes)})
+    return page(request, "additives.html", {"additives": found, "changes": told(changes)})
 
 
 @router.get("/additives/one")
@@ -76,31 +76,63 @@ def additive(request: Request, engine: EngineDep, settings: SettingsDep, name: N
 
 @router.post("/additives/one", dependencies=[needs(KEEP)])
 def save_additive(request: Request, engine: EngineDep, settings: SettingsDep, form: FormDep) -> Response:
-    name = str(form.get("name") or "").strip()
-    try:
+    def save(session: Session) -> str:
         new = validate(Additive, _additive(form))
+        edits.save_additive(session, settings.plant_id, new, _by(request, form))
+        return new.additive
+
+    return _saved(request, engine, form, save, partial(_additive_page, request, engine, settings.plant_id))
+
+
+class Refused(NamedTuple):
+    """A form that was sent and not kept, and why; empty while nobody has sent one."""
+
+    form: FormData | None = None
+    problems: Sequence[Detail] = ()
+    status: int = HTTPStatus.OK
+
+
+NOTHING_SENT = Refused()
+
+
+def _saved(
+    request: Request,
+    engine: EngineDep,
+    form: FormData,
+    save: Callable[[Session], str],
+    again: Callable[[str, Refused], Response],
+) -> Response:
+    """Save what the form holds and show it as kept, by the name that `save` gives; else show it again."""
+    try:
         with writing(engine) as session:
-            edits.save_additive(session, settings.plant_id, new, _by(request, form))
+            name = save(session)
     except BackendError as refused:
-        return _additive_page(request, engine, settings.plant_id, name, form, refused.errors, refused.status)
-    return RedirectResponse(
-        f"/additives/one?name={quote(new.additive, safe='')}&saved=1", HTTPStatus.SEE_OTHER
-    )
+        return again(_typed(form, "name"), Refused(form, refused.errors, refused.status))
+    return RedirectResponse(f"{request.url.path}?name={quote(name, safe='')}&saved=1", HTTPStatus.SEE_OTHER)
+
+
+def _form_page(
+    request: Request, template: str, name: str, sent: Refused, changes: Sequence[Any], context: dict[str, Any]
+) -> Response:
+    """The page of one thing: its own `context`, the form as it was sent, and what changed."""
+    of_every_form: dict[str, Any] = {
+        "name": name,
+        "form": sent.form or {},
+        "problems": sent.problems,
+        "changes": told(changes),
+        "saved": "saved" in request.query_params and not sent.problems,
+    }
+    return page(request, template, of_every_form | context, sent.status)
 
 
 def _grade_page(
-    request: Request,
-    engine: EngineDep,
-    plant_id: str,
-    name: str,
-    form: FormData | None = None,
-    problems: Sequence[Detail] = (),
-    status: int = HTTPStatus.OK,
+    request: Request, engine: EngineDep, plant_id: str, name: str, sent: Refused = NOTHING_SENT
 ) -> Response:
+    form = sent.form
     with reading(engine) as session:
         versions = edits.grade_versions(session, plant_id).get(name, [])
         offered = kept.additives(session, plant_id, now())
-        changes = _told(edits.changes(session, plant_id, edits.GRADE, name, CHANGES_SHOWN)) if name else []
+        changes = edits.changes(session, plant_id, edits.GRADE, name, CHANGES_SHOWN) if name else []
     if name and not versions and form is None:
         raise UnknownError(where="name", what=f"grade {name} is not kept here", allowed="a grade of /grades")
     if form is None:
@@ -115,32 +147,22 @@ def _grade_page(
         ]
         forbidden = form.getlist("forbidden")
     context: dict[str, Any] = {
-        "name": name,
         "new": not versions,
         "rows": [*rows, *([("", {})] * BLANK_ROWS)],
         "versions": versions,
         "forbidden": forbidden,
         "offered": [additive["additive"] for additive in offered],
-        "form": form or {},
-        "problems": problems,
-        "changes": changes,
-        "saved": "saved" in request.query_params and not problems,
     }
-    return page(request, "grade.html", context, status)
+    return _form_page(request, "grade.html", name, sent, changes, context)
 
 
 def _additive_page(
-    request: Request,
-    engine: EngineDep,
-    plant_id: str,
-    name: str,
-    form: FormData | None = None,
-    problems: Sequence[Detail] = (),
-    status: int = HTTPStatus.OK,
+    request: Request, engine: EngineDep, plant_id: str, name: str, sent: Refused = NOTHING_SENT
 ) -> Response:
+    form = sent.form
     with reading(engine) as session:
         known = {additive["additive"]: additive for additive in kept.additives(session, plant_id, now())}
-        changes = _told(edits.changes(session, plant_id, edits.ADDITIVE, name, CHANGES_SHOWN)) if name else []
+        changes = edits.changes(session, plant_id, edits.ADDITIVE, name, CHANGES_SHOWN) if name else []
     as_is = known.get(name)
     if name and as_is is None and form is None:
         raise UnknownError(
@@ -157,25 +179,20 @@ def _additive_page(
         values = form
         rows = [row for row in zip(form.getlist("element"), form.getlist("pct"), strict=False) if any(row)]
     context = {
-        "name": name,
         "new": as_is is None,
         "values": values,
         "currency": currencies[0] if currencies else "EUR",
         "one_currency": bool(currencies),
         "priced_since": as_is["price_per_t"]["valid_from"] if as_is else None,
         "rows": [*rows, *([("", "")] * BLANK_ROWS)],
-        "form": form or {},
-        "problems": problems,
-        "changes": changes,
-        "saved": "saved" in request.query_params and not problems,
     }
-    return page(request, "additive.html", context, status)
+    return _form_page(request, "additive.html", name, sent, changes, context)
 
 
 def _grade_entry(form: FormData) -> dict[str, Any]:
     """The form in the shape of a grade entry; without a day it is valid from now on."""
     return {
-        "grade": str(form.get("name") or "").strip(),
+        "grade": _typed(form, "name"),
         "valid_from": _instant(form.get("valid_from")) or instant_text(now()),
         "windows": numbers_by_element(form, ("min", "aim", "max"), "$.windows"),
         "forbidden_additives": [str(name) for name in form.getlist("forbidden")],
@@ -200,8 +217,8 @@ def _additive(form: FormData) -> dict[str, Any]:
     same = price is not None and str(form.get("price_before") or "") == f"{price:g}"
     since = str(form.get("priced_since") or "") if same else ""
     return {
-        "additive": str(form.get("name") or "").strip(),
-        "lot": str(form.get("lot") or "").strip() or None,
+        "additive": _typed(form, "name"),
+        "lot": _typed(form, "lot") or None,
         "assay": {
             element: bounds["pct"]
             for element, bounds in numbers_by_element(form, ("pct",), "$.assay").items()
@@ -218,6 +235,10 @@ def _additive(form: FormData) -> dict[str, Any]:
     }
 
 
+def _typed(form: FormData, field: str) -> str:
+    return str(form.get(field) or "").strip()
+
+
 def _instant(given: Any) -> str:
     """What a datetime field holds (UTC, no zone) as an instant; else it is for the shape to refuse."""
     typed = str(given or "").strip()
@@ -226,48 +247,7 @@ def _instant(given: Any) -> str:
 
 def _by(request: Request, form: FormData) -> str:
     person = request.state.person
-    by = str(form.get("changed_by") or "").strip() if person is None else person.name
+    by = _typed(form, "changed_by") if person is None else person.name
     if not by:
         raise InvalidError([Detail(where="changed_by", what="nobody is named", allowed="who changes it")])
     return by
-
-
-def _told(changes: Sequence[Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": change.name,
-            "at": change.changed_at,
-            "by": change.changed_by,
-            "new": change.before is None,
-            "parts": differences(change.before or {}, change.after or {}),
-        }
-        for change in changes
-    ]
-
-
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """What differs, flat: path, before, after; empty text is nothing."""
-    was, is_now = _flat(before), _flat(after)
-    paths = sorted(was.keys() | is_now.keys())
-    return [
-        (path, was.get(path, ""), is_now.get(path, "")) for path in paths if was.get(path) != is_now.get(path)
-    ]
-
-
-def _flat(value: Any, path: str = "") -> dict[str, str]:
-    if isinstance(value, Mapping):
-        found: dict[str, str] = {}
-        for name, part in value.items():
-            found |= _flat(part, f"{path} {name}".strip().removeprefix("windows "))
-        return found
-    if value is None or value == []:
-        return {}
-    if isinstance(value, float):
-        return {path: f"{value:g}"}
-    return {path: ", ".join(value) if isinstance(value, list) else _readable(str(value))}
-
-
-def _readable(text: str) -> str:
-    """An instant to the minute, other text as it is."""
-    instant = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):[\d.]+Z", text)
-    return f"{instant[1]} {instant[2]} UTC" if instant else text
