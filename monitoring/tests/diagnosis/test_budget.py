@@ -4,6 +4,7 @@ import math
 import random
 from statistics import NormalDist
 
+import polars as pl
 import pytest
 
 from monitoring.diagnosis import budget, grades
@@ -78,3 +79,17 @@ def test_grades_are_looked_at_after_each_treatment_within_their_share() -> None:
 def test_a_limit_is_what_its_chance_says() -> None:
     assert budget.two_sided(0.05) == pytest.approx(1.959964, abs=1e-6)
     assert math.isclose(budget.two_sided(1.0), 0.6744897501960817)
+
+
+def test_an_alloy_that_did_not_dissolve_in_a_few_heats_is_no_practice() -> None:
+    off = [0.0] * 30 + [-4.0] * 4 + [0.0] * 30
+    lasting = [0.0] * 30 + [-4.0] * 30
+
+    assert grades.grades(errors_of(off)).is_empty()
+    alarms = grades.grades(errors_of(lasting))
+    assert alarms["since"].max() >= 30 > alarms["since"].min()  # type: ignore[operator]
+
+
+def errors_of(y: list[float]) -> pl.DataFrame:
+    heats = {"row": range(len(y)), "station": "tapping", "grade": "B", "element": "V", "y": y}
+    return pl.DataFrame(heats)

@@ -6,6 +6,7 @@ from monitoring.diagnosis.budget import TREATMENTS, limit
 from monitoring.diagnosis.looks import beyond
 
 WINDOWS = (8, 16)  # heats of the grade; an alloy that did not dissolve in a few heats is no practice
+SINCE_WHEN = 4  # heats; such a look alarms nobody, but tells better where what a longer one saw began
 NATURAL_SD = 0.5  # of the mean of a few heats in a row, besides their noise: lots, wear, the slow state
 
 
@@ -16,7 +17,7 @@ def grades(standard: pl.DataFrame) -> pl.DataFrame:
     elements = standard["element"].n_unique()
     chart = ["station", "grade", "element"]
     found = []
-    for window in WINDOWS:
+    for window in (*WINDOWS, SINCE_WHEN):
         looks = (
             standard.lazy()
             .sort("row")
@@ -32,4 +33,6 @@ def grades(standard: pl.DataFrame) -> pl.DataFrame:
             )
         )
         found.append(beyond(looks, "grade"))
-    return pl.concat(found)
+    *alarms, shortest = found
+    seen = pl.concat(alarms)
+    return pl.concat([seen, shortest.join(seen, on=["row", "station", "subject", "element"], how="semi")])
