@@ -14,7 +14,7 @@ from ml_pipeline.errors import ExtractError
 from ml_pipeline.lake import Lake
 from ml_pipeline.provenance import Code
 from ml_pipeline.steps.priors import OwnPriors
-from ml_pipeline.steps.split import split_by_time, without
+from ml_pipeline.steps.split import KEY, split_by_time, without
 
 TEST_FRACTION, TEST_MOST_HEATS = 0.2, 50_000
 """Of a station's heats, the newest, that are judged and never learnt from."""
@@ -83,13 +83,15 @@ def split_stations(work: Path, test_fraction: float | None = None) -> tuple[Stat
         raise ExtractError(f"{work}/prepared has no stations; run `ml-pipeline prepare` first")
     share = test_fraction or read_json(work / "split.json", "split")["test_fraction"]
     frozen = holdouts(work)
-    splits = {}
+    past, test = Stations(), Stations()
     for path in paths:
-        heats = pl.read_parquet(path)
+        # Rows are chosen by their keys first: a million heats take gigabytes each time they are copied.
+        keys = pl.read_parquet(path, columns=[*KEY, "completed_at"]).with_row_index("row")
         if path.stem in frozen:
-            heats = without(heats, frozen[path.stem].heats)
-        splits[path.stem] = split_by_time(heats, share, TEST_MOST_HEATS)
-    return {n: s.train for n, s in splits.items()}, {n: s.test for n, s in splits.items()}
+            keys = without(keys, frozen[path.stem].heats)
+        chosen, heats = split_by_time(keys, share, TEST_MOST_HEATS), pl.read_parquet(path)
+        past[path.stem], test[path.stem] = heats[chosen.train["row"]], heats[chosen.test["row"]]
+    return past, test
 
 
 def holdouts(work: Path) -> dict[str, Holdout]:

@@ -11,7 +11,7 @@ import lightgbm
 import numpy as np
 import polars as pl
 from model_service import oxygen
-from model_service.parameters import AssumedFirst, ElementModel, StationModel
+from model_service.parameters import AssumedFirst, ElementModel, OxygenBalance, StationModel
 from model_service.slow_state import usual_sd
 from numpy.typing import NDArray
 
@@ -19,6 +19,7 @@ from ml_pipeline.steps import memory
 from ml_pipeline.steps.columns import Vector, column
 
 RECENT_HEATS = 30
+CHUNK = 50_000
 
 
 class Terms(NamedTuple):
@@ -98,7 +99,21 @@ def _by_oxygen(
     nothing = np.zeros(heats.height)
     if station.oxygen is None or element not in station.oxygen.kg_per_kg:
         return nothing, nothing, nothing, nothing
-    binders = oxygen.elements_of(station.oxygen)
+    # The balance takes kilobytes a heat: some at a time.
+    parts = [
+        _balance(
+            station.oxygen, station, element, heats.slice(start, CHUNK), believed_t[start : start + CHUNK]
+        )
+        for start in range(0, max(heats.height, 1), CHUNK)
+    ]
+    burnt, own, usual, really = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return burnt, own, usual, really
+
+
+def _balance(
+    balance: OxygenBalance, station: StationModel, element: str, heats: pl.DataFrame, believed_t: Vector
+) -> tuple[Vector, Vector, Vector, Vector]:
+    binders = oxygen.elements_of(balance)
     needed = [
         np.maximum(_middle_pct(heats, e) - np.nan_to_num(column(heats, f"first.{e}")), 0.0) for e in binders
     ]
@@ -106,9 +121,9 @@ def _by_oxygen(
     readings = oxygen.Readings(
         *(np.clip(column(heats, f"f.{name}"), *seen.get(name, (None, None))) for name in oxygen.READINGS)
     )
-    lost = oxygen.debit(station.oxygen, readings, np.nan_to_num(np.column_stack(needed)))
+    lost = oxygen.debit(balance, readings, np.nan_to_num(np.column_stack(needed)))
     added = np.column_stack([_added_pct(heats, binder, believed_t) for binder in binders])
-    really = oxygen.debit_of(station.oxygen, readings, added)
+    really = oxygen.debit_of(balance, readings, added)
     own = binders.index(element)
     burnt = lost.constant_pct[:, own]
     for p in range(len(binders)):

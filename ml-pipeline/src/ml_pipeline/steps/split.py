@@ -30,7 +30,9 @@ def split_by_time(heats: pl.DataFrame, test_fraction: float, most: int | None = 
 
 def newest_heats(heats: pl.DataFrame, most: int) -> pl.DataFrame:
     """All heats, or the newest where there are more."""
-    return heats if heats.height <= most else heats.sort(IN_TIME).tail(most)
+    if heats.height <= most:
+        return heats
+    return heats[heats.select(IN_TIME).with_row_index("row").sort(IN_TIME)["row"].tail(most)]
 
 
 def shares_lots(heats: pl.DataFrame, older: pl.DataFrame) -> pl.Series:

@@ -106,11 +106,12 @@ def _train_element(
 ) -> _Done:
     """Train one element; what it needs of the others is in the shell, so elements may be trained at once."""
     name, shell, growing = told
-    with_result = heats.filter(physics.usable(terms(shell, element, prior, heats)))
-    known = with_result.height
+    usable = physics.usable(terms(shell, element, prior, heats))
+    known = int(usable.sum())
     if known < MIN_HEATS:
         return _Done(_fitting(prior, shell), {}, {"heats": known, "model": "prior"}, "")
     # Of the heats that tell something: an element may have been analysed only lately.
+    with_result = heats if known == heats.height else heats.filter(usable)
     older, newer = split_by_time(newest_heats(with_result, TRIAL_HEATS), CALIBRATION_FRACTION)
     lags = lagged(heats)
     wanted, judges = Wanted(recovery=False, offset=False), list[calibration.Judge]()
