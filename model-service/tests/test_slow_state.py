@@ -210,8 +210,15 @@ def _scattering(bundle: Bundle, heats: float | None) -> Bundle:
     return make_bundle(replace(bundle.parameters, stations=stations), {})
 
 
-def _sd_after(bundle: Bundle, apart_pct: float, count: int = 30) -> float:
-    """Of manganese, where the last results lay so far above and below the prediction in turn."""
+def _manganese_sd(bundle: Bundle) -> float:
+    request = asked()
+    additions = [Addition(additive="SiMn", added_kg=1345.0)]
+    told = PredictionRequest(heat=request.heat, additives=request.additives, additions=additions)
+    return predict(bundle, told).elements["Mn"].sd_pct
+
+
+def _half_width_after(bundle: Bundle, apart_pct: float, count: int = 30) -> float:
+    """Of manganese's interval, where the last results lay so far above and below the prediction in turn."""
     base, _, _ = _manganese(bundle, [])
     heats = [
         replace(heat, chemistry_after={"Mn": base + apart_pct * (-1) ** i})
@@ -222,22 +229,24 @@ def _sd_after(bundle: Bundle, apart_pct: float, count: int = 30) -> float:
     asked_about = PredictionRequest(
         heat=request.heat, additives=request.additives, additions=additions, recent_heats=heats
     )
-    return predict(bundle, asked_about).elements["Mn"].sd_pct
+    estimate = predict(bundle, asked_about).elements["Mn"]
+    assert estimate.sd_pct == pytest.approx(_manganese_sd(bundle))
+    return (estimate.interval_pct.high - estimate.interval_pct.low) / 2
 
 
 def test_intervals_are_as_wide_as_the_last_heats_scatter(bundle: Bundle) -> None:
     steady, moving = _scattering(bundle, None), _scattering(bundle, 20.0)
-    usual = _sd_after(moving, 0.0, count=0)
+    usual = _half_width_after(moving, 0.0, count=0)
 
-    assert _sd_after(steady, 0.03) == _sd_after(steady, 0.003) == pytest.approx(usual)
-    assert _sd_after(moving, 0.003) < usual < _sd_after(moving, 0.03, count=5) < _sd_after(moving, 0.03)
+    assert _half_width_after(steady, 0.03) == _half_width_after(steady, 0.003) == pytest.approx(usual)
+    assert _half_width_after(moving, 0.003) < usual < _half_width_after(moving, 0.03, count=5) < _half_width_after(moving, 0.03)
 
 
 def test_gross_errors_widen_intervals_by_a_bounded_share(bundle: Bundle) -> None:
     moving = _scattering(bundle, 20.0)
 
-    assert _sd_after(moving, 50.0, count=1) == _sd_after(moving, 0.5, count=1)
-    assert _sd_after(moving, 50.0, count=1) < 1.25 * _sd_after(moving, 0.0, count=0)
+    assert _half_width_after(moving, 50.0, count=1) == _half_width_after(moving, 0.5, count=1)
+    assert _half_width_after(moving, 50.0, count=1) < 1.25 * _half_width_after(moving, 0.0, count=0)
 
 
 def test_no_lot_is_believed_further_off_than_one_can_be() -> None:

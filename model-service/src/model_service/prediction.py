@@ -70,11 +70,16 @@ def estimates(
     offers: Sequence[Additive],
     added_kg: Sequence[float],
 ) -> dict[str, ElementEstimate]:
-    """Return every known element after `added_kg` kilograms of the offers."""
+    """Return every known element after `added_kg` kilograms of the offers.
+
+    The interval is as wide as the last heats scatter; `sd_pct` is not, so that who judges the base prediction
+    by it is not told that a model gone wrong is merely unsure.
+    """
     kilograms = np.asarray(added_kg, dtype=float)
     base, corrected = base_pct(outcome, kilograms).tolist(), correction.pct(outcome, kilograms).tolist()
     slopes, lots = correction.slope(outcome).T.tolist(), correction.lots.T.tolist()
-    deviation = sd_pct(outcome, kilograms @ outcome.added_per_kg).tolist()
+    deviation = sd_pct(outcome, kilograms @ outcome.added_per_kg)
+    usual, deviation = (deviation / correction.scatter).tolist(), deviation.tolist()
     result = {}
     for e, element in enumerate(outcome.elements):
         model, sd = outcome.models[e], deviation[e]
@@ -85,7 +90,7 @@ def estimates(
             base_pct=base[e],
             correction_pct=corrected[e],
             predicted_pct=predicted,
-            sd_pct=sd,
+            sd_pct=usual[e],
             interval_pct=Interval(level=station.interval_level, low=predicted - half, high=predicted + half),
             window=window,
             probability_inside=None if window is None else probability_inside(window, predicted, stretched),
