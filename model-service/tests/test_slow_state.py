@@ -239,7 +239,12 @@ def test_intervals_are_as_wide_as_the_last_heats_scatter(bundle: Bundle) -> None
     usual = _half_width_after(moving, 0.0, count=0)
 
     assert _half_width_after(steady, 0.03) == _half_width_after(steady, 0.003) == pytest.approx(usual)
-    assert _half_width_after(moving, 0.003) < usual < _half_width_after(moving, 0.03, count=5) < _half_width_after(moving, 0.03)
+    assert (
+        _half_width_after(moving, 0.003)
+        < usual
+        < _half_width_after(moving, 0.03, count=5)
+        < _half_width_after(moving, 0.03)
+    )
 
 
 def test_gross_errors_widen_intervals_by_a_bounded_share(bundle: Bundle) -> None:
