@@ -67,6 +67,8 @@ class Target:
     def undo(self, role):
         if self.before is not None:
             point(self._link(role), self.before)
+        else:
+            self._link(role).unlink(missing_ok=True)
 
     def pipeline(self, *arguments):
         settings = {

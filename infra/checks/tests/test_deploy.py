@@ -127,14 +127,13 @@ def test_what_was_not_published_is_not_deployed(checkout: Checkout) -> None:
 
 
 @contextmanager
-def front(demo: Path, deaf: bool = False) -> Iterator[None]:
-    """Answers as the bundle that the link `champion` points to (deaf: to what it pointed to at first)."""
-    link = demo / "models" / "champion"
-    first = link.readlink().name
+def front(demo: Path, deaf: bool = False, role: str = "champion") -> Iterator[None]:
+    """Answers as the bundle that the role's link points to (deaf: always as the first version)."""
+    link = demo / "models" / role
 
     class Model(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            version = first if deaf else link.readlink().name
+            version = "1" if deaf else link.readlink().name
             self.send_response(200)
             self.end_headers()
             self.wfile.write((demo / "models" / version / "release.json").read_bytes())
@@ -143,7 +142,8 @@ def front(demo: Path, deaf: bool = False) -> Iterator[None]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Model)
-    (demo / "urls.json").write_text(json.dumps({"model_service": f"http://127.0.0.1:{server.server_port}"}))
+    name = {"champion": "model_service", "shadow": "model_shadow"}[role]
+    (demo / "urls.json").write_text(json.dumps({name: f"http://127.0.0.1:{server.server_port}"}))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield
     server.shutdown()
@@ -185,6 +185,28 @@ def test_a_local_model_is_a_link_that_is_checked_and_told(
         ["promote", "2"],
         ["record", "live"],
     ]
+
+
+def test_a_local_shadow_is_asked_where_the_demo_has_it_and_is_no_promotion(
+    checkout: Checkout, demo: Path
+) -> None:
+    with front(demo, role="shadow"):
+        done = deploy_locally(checkout, "shadow", "2")
+
+    assert done.returncode == 0, done.stderr
+    assert (demo / "models" / "shadow").readlink().name == "2"
+    assert (demo / "models" / "champion").readlink().name == "1"
+    assert [call[1:] for call in checkout.calls()] == [["check-served", "2"], ["record", "shadow"]]
+
+
+def test_where_no_shadow_was_none_is_left_by_one_that_does_not_come_up(
+    checkout: Checkout, demo: Path
+) -> None:
+    with front(demo, deaf=True, role="shadow"):
+        done = deploy_locally(checkout, "shadow", "2")
+
+    assert done.returncode == 1
+    assert not (demo / "models" / "shadow").is_symlink()
 
 
 def test_a_local_model_that_does_not_come_up_is_undone(checkout: Checkout, demo: Path) -> None:

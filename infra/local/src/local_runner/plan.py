@@ -53,7 +53,8 @@ class Plan:
         """Where people and other programs find the demo."""
         return {
             "backend": f"http://{LOOPBACK}:{self.ports.backend}",
-            "model_service": f"http://{LOOPBACK}:{self.ports.model}",
+            "model_service": self.addresses["champion"],
+            "model_shadow": self.addresses["shadow"],
             "monitoring": f"http://{LOOPBACK}:{self.ports.monitoring}",
             "mlflow": f"http://{LOOPBACK}:{self.ports.mlflow}" if self.settings.mlflow else None,
             "nats": f"nats://{LOOPBACK}:{self.ports.nats}",
