@@ -96,6 +96,30 @@ class TestRowsInQuarantine:
         assert kept["allowed"]
         assert '"T00017"' in kept["row"]
 
+    @pytest.mark.parametrize(
+        ("steel_kg", "plausible", "what", "allowed"),
+        [
+            (900000, ", plausible: [20000, 200000]", "the steel mass is 900.0 t", "20 to 200 t"),
+            (0, "", "the steel mass is 0.0 t", "above 0 t"),
+            (900000, "", "the steel mass is 900.0 t", "from the median"),
+            ("much", "", "no number", "above 0"),
+        ],
+    )
+    def test_wrong_mass_is_said_with_what_is_allowed(
+        self, tmp_path: Path, steel_kg: object, plausible: str, what: str, allowed: str
+    ) -> None:
+        rows: Rows = extracts.heats(120)
+        rows[17].update(steel_kg=steel_kg)
+        mapping = extracts.MAPPING.replace(
+            "{column: steel_kg, unit: kg", "{column: steel_kg, unit: kg" + plausible
+        )
+
+        kept = run(tmp_path, rows, mapping).quarantine
+
+        assert kept.height == 1
+        assert what in kept["what"][0]
+        assert allowed in kept["allowed"][0]
+
     @pytest.mark.parametrize(("oxygen_ppm", "reasons"), [(700, {"impossible balance of Si": 1}), (1900, {})])
     def test_silicon_that_much_oxygen_may_have_burnt_is_not_impossible(
         self, tmp_path: Path, oxygen_ppm: float, reasons: dict[str, int]

@@ -7,6 +7,9 @@ class MonitoringError(Exception):
     status = 500
     title = "Monitoring failed"
 
+    def __init_subclass__(cls, *, title: str, status: int = 500) -> None:
+        cls.title, cls.status = title, status
+
     def __init__(self, what: str, *, where: str, allowed: str) -> None:
         super().__init__(f"{where}: {what}; allowed: {allowed}")
         self.what = what
@@ -14,67 +17,41 @@ class MonitoringError(Exception):
         self.allowed = allowed
 
 
-class RefusedMessageError(MonitoringError):
+class RefusedMessageError(MonitoringError, title="Message refused"):
     """A message on the bus that is no valid event; it is kept aside and the rest goes on."""
 
-    title = "Message refused"
 
-
-class UnknownTreatmentError(MonitoringError):
+class UnknownTreatmentError(MonitoringError, title="No such treatment", status=404):
     """No row of this treatment is in the lake."""
 
-    status = 404
-    title = "No such treatment"
 
-
-class NothingToReportError(MonitoringError):
+class NothingToReportError(MonitoringError, title="Nothing to report", status=404):
     """No heat is in what a report was asked for."""
 
-    status = 404
-    title = "Nothing to report"
 
-
-class UnreachableModelServiceError(MonitoringError):
+class UnreachableModelServiceError(MonitoringError, title="Model Service cannot be reached"):
     """The Model Service does not answer."""
 
-    title = "Model Service cannot be reached"
 
-
-class UnknownAlarmError(MonitoringError):
+class UnknownAlarmError(MonitoringError, title="No such alarm", status=404):
     """No alarm has this id."""
 
-    status = 404
-    title = "No such alarm"
 
-
-class RefusedFormError(MonitoringError):
+class RefusedFormError(MonitoringError, title="Form refused", status=422):
     """A form that was sent cannot be taken."""
 
-    status = 422
-    title = "Form refused"
 
-
-class NotBetterError(MonitoringError):
+class NotBetterError(MonitoringError, title="Not found better", status=409):
     """A model that was not found better in shadow is not to be promoted from here."""
 
-    status = 409
-    title = "Not found better"
 
-
-class UnreadableLakeError(MonitoringError):
+class UnreadableLakeError(MonitoringError, title="Lake cannot be read", status=503):
     """The lake is there but cannot be read, or holds a table of another schema."""
 
-    status = 503
-    title = "Lake cannot be read"
 
-
-class UnreadableFileError(MonitoringError):
+class UnreadableFileError(MonitoringError, title="File cannot be read"):
     """A file that was named to be read is not there or cannot be read."""
 
-    title = "File cannot be read"
 
-
-class PositionMovedError(MonitoringError):
+class PositionMovedError(MonitoringError, title="Position moved"):
     """Somebody else has committed a position of the same stream: read it again and go on from there."""
-
-    title = "Position moved"

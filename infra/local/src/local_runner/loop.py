@@ -24,6 +24,7 @@ from local_runner.story import Story
 
 FOLDER, DOCS = "build/loop", "docs/loop"
 HEALTHY, REFERENCE_S = 120, 180.0
+SEEN, MOSTLY = 80, 0.8  # heats that a band of the page is seen by; the handbook's now and then are among them
 LOT, LOT_HEATS = "SiMn SM-9001", 90
 REFUSED = 3  # exit code of a candidate that has not passed the gate
 HEATS_PER_MINUTE = 600.0
@@ -133,7 +134,9 @@ def whole_story(story: Story) -> None:
         "the worse model is live", lambda: story.entry("champion", confirmed["number"], old), 50
     )
     story.until("it is rolled back by itself", lambda: story.entry("champion", forced["number"], new), 700)
-    story.play(40, "40 heats more")
+    # What was in flight at the roll-back still completes with the worse one's recommendations.
+    shown = f"most of {SEEN} heats are recommended for by version {new} again"
+    story.until(shown, lambda: _recommended_by(story, new), 500)
 
 
 def healthy(story: Story) -> int:
@@ -202,6 +205,11 @@ def _named(story: Story, cause: str, subject: str | None = None, since: int = 0)
         if any(name == cause and subject in (None, of) for name, of in names):
             return finding
     return None
+
+
+def _recommended_by(story: Story, version: str) -> bool:
+    last = [treatment["model_version"] for treatment in story.treatments()[-SEEN:]]
+    return last.count(version) >= MOSTLY * SEEN
 
 
 def _unless(story: Story, what: str, after: int) -> dict[str, Any] | None:

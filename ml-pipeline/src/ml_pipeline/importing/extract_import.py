@@ -15,7 +15,7 @@ from ml_pipeline import lake
 from ml_pipeline.errors import MappingError
 from ml_pipeline.importing.catalogue import Catalogue, read_catalogue, restrict
 from ml_pipeline.importing.mapping import FileOrder, Mapping, near
-from ml_pipeline.importing.readings import mapped_columns, read_heats
+from ml_pipeline.importing.readings import mapped_columns, plausible_mass_t, read_heats
 from ml_pipeline.importing.rows import given_pct, lake_rows, lot_versions
 from ml_pipeline.importing.rule import handbook_rule, with_handbook
 from ml_pipeline.importing.sanity import judge
@@ -73,7 +73,9 @@ def read_extract(folder: Path, mapping: Mapping) -> Imported:
     catalogue = restrict(catalogue, mapping.additives, added, summed)
 
     verdict = judge(
-        measured, given_pct(measured, catalogue, lot_versions(catalogue, measured["registered_at"]))
+        measured,
+        given_pct(measured, catalogue, lot_versions(catalogue, measured["registered_at"])),
+        plausible_mass_t(mapping.heats),
     )
     good = measured.filter(verdict["reason"].is_null()).sort("registered_at", maintain_order=True)
     windows = grade_windows(good, mapping.grades)

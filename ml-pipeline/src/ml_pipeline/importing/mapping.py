@@ -88,6 +88,8 @@ class Reading(Strict):
 
 
 class Mass(Reading):
+    """Outside `plausible` the row is kept aside: nothing can be told without a mass."""
+
     unit: MassUnit
 
 

@@ -5,7 +5,8 @@ temperature_after_c,
 oxygen_ppm, slag_carry_over_kg_t, and with a prefix `slag.FeO`, `feature.x`, `before.C`, `after.C` (wt %),
 `added.SiMn`, `decided.SiMn` (kg). `below.before.C` is the detection limit where the reading lies under it.
 
-An impossible reading makes the field missing, never the row; it is counted by reason.
+An impossible reading makes the field missing, never the row; it is counted by reason. Steel mass alone keeps
+its value, as a row without it is nothing: `sanity` says what is wrong with it.
 """
 
 from collections import Counter
@@ -20,6 +21,7 @@ from ml_pipeline.importing.mapping import (
     Chemistry,
     FileOrder,
     Heats,
+    Mass,
     Reading,
     TimeColumn,
     utc,
@@ -86,9 +88,7 @@ def read_heats(rows: pl.DataFrame, heats: Heats) -> Readings:
     columns["completed_at"] = (
         columns["registered_at"] + (after_min * 60).round().cast(pl.Int64).cast(pl.Duration("ms")) * 1000
     )
-    columns["steel_mass_t"] = read.reading(
-        "steel_mass_t", heats.steel_mass, KG_PER_UNIT[heats.steel_mass.unit] / 1000, None
-    )
+    columns["steel_mass_t"] = read.steel_mass(heats.steel_mass)
     if heats.temperature_c:
         columns["temperature_c"] = read.reading(
             "temperature_c", heats.temperature_c, 1.0, PLAUSIBLE_TEMPERATURE_C
@@ -112,6 +112,16 @@ def read_heats(rows: pl.DataFrame, heats: Heats) -> Readings:
         if name not in frame.columns:
             frame = frame.with_columns(pl.lit(None, dtype=pl.Float64).alias(name))
     return Readings(frame, read.flaws)
+
+
+def plausible_mass_t(heats: Heats) -> tuple[float, float] | None:
+    """What the mapping calls a plausible steel mass, in tonnes."""
+    spec = heats.steel_mass
+    return (spec.plausible[0] * _tonnes(spec), spec.plausible[1] * _tonnes(spec)) if spec.plausible else None
+
+
+def _tonnes(spec: Mass) -> float:
+    return KG_PER_UNIT[spec.unit] / 1000
 
 
 def _scalar_readings(heats: Heats) -> dict[str, Reading]:
@@ -192,6 +202,10 @@ class _Reader:
                 ~values.is_between(plausible[0], plausible[1]),
             )
         return self._unstick(name, values) * scale
+
+    def steel_mass(self, spec: Mass) -> pl.Series:
+        """Tonnes, as read; missing only where it is no number, or stuck."""
+        return self.reading("steel_mass_t", spec.model_copy(update={"plausible": None}), _tonnes(spec), None)
 
     def chemistry(self, side: str, chemistry: Chemistry) -> dict[str, pl.Series]:
         columns = {}

@@ -3,6 +3,7 @@
 Rules of the extract as a whole use medians, so that the flaws themselves do not move them.
 """
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -39,16 +40,18 @@ class Rule(NamedTuple):
     allowed: str
 
 
-def judge(heats: pl.DataFrame, given_pct: dict[str, pl.Series]) -> pl.DataFrame:
+def judge(
+    heats: pl.DataFrame, given_pct: dict[str, pl.Series], plausible_mass_t: tuple[float, float] | None
+) -> pl.DataFrame:
     """Return one row per heat: `reason`, `what`, `allowed`; all null where nothing is wrong.
 
     `heats` has the columns of `readings` and `heat_uid`, `content`; `given_pct`: element -> wt % that the
-    additions hold.
+    additions hold; `plausible_mass_t`: what the mapping calls one, where it does.
     """
     frame = heats.with_columns(pl.Series(f"given.{e}", s) for e, s in given_pct.items())
     none = pl.lit(None, dtype=pl.String)
     reason = what = allowed = none
-    for rule in reversed(list(_rules(frame, list(given_pct)))):
+    for rule in reversed(list(_rules(frame, list(given_pct), plausible_mass_t))):
         hit = rule.breaks.fill_null(value=False)
         reason = pl.when(hit).then(pl.lit(rule.reason)).otherwise(reason)
         what = pl.when(hit).then(rule.what).otherwise(what)
@@ -56,7 +59,9 @@ def judge(heats: pl.DataFrame, given_pct: dict[str, pl.Series]) -> pl.DataFrame:
     return frame.select(reason=reason, what=what, allowed=allowed)
 
 
-def _rules(frame: pl.DataFrame, elements: list[str]) -> Iterator[Rule]:
+def _rules(
+    frame: pl.DataFrame, elements: list[str], plausible_mass_t: tuple[float, float] | None
+) -> Iterator[Rule]:
     finals = [c for c in frame.columns if c.startswith("after.")]
     final_limits = [c for c in frame.columns if c.startswith("below.after.")]
     firsts = [c for c in frame.columns if c.startswith("before.")]
@@ -107,22 +112,7 @@ def _rules(frame: pl.DataFrame, elements: list[str]) -> Iterator[Rule]:
         "one row per heat; the first was taken",
     )
 
-    yield _rule(
-        "mass missing",
-        mass.is_null() | (mass <= 0),
-        "steel mass is missing or not positive",
-        "a mass in tonnes above 0",
-    )
-    usual = frame["steel_mass_t"].median()
-    if isinstance(usual, float):
-        low, high = (round(share * usual, 1) for share in MASS_RANGE)
-        said = pl.format("steel mass {} t is out of this plant's range", mass.round(2))
-        yield Rule(
-            "mass implausible",
-            ~mass.is_between(low, high),
-            said,
-            f"{low:g} to {high:g} t, from the median {usual:g} t",
-        )
+    yield from _mass(frame, plausible_mass_t or (0.0, math.inf))
 
     for column in [*finals, *firsts]:
         said = pl.format(f"{column} is {{}} wt %", pl.col(column).round(4))
@@ -148,6 +138,36 @@ def _rules(frame: pl.DataFrame, elements: list[str]) -> Iterator[Rule]:
     )
     for element in elements:
         yield from _balance(frame, element)
+
+
+def _mass(frame: pl.DataFrame, plausible: tuple[float, float]) -> Iterator[Rule]:
+    """A mass above 0, within what the mapping calls plausible, and like this plant's others."""
+    mass = pl.col("steel_mass_t")
+    yield _rule(
+        "mass missing",
+        mass.is_null(),
+        "the steel mass is empty, no number, or stuck",
+        "a mass in tonnes above 0",
+    )
+    said = pl.format("the steel mass is {} t", mass.round(2))
+    believed = (mass > 0) & mass.is_between(*plausible)
+    yield Rule(
+        "mass implausible",
+        ~believed,
+        said,
+        f"{plausible[0]:g} to {plausible[1]:g} t, as the mapping says"
+        if math.isfinite(plausible[1])
+        else "above 0 t",
+    )
+    usual = frame.select(mass.filter(believed).median()).item()
+    if usual is not None:
+        low, high = (round(share * usual, 1) for share in MASS_RANGE)
+        yield Rule(
+            "mass implausible",
+            ~mass.is_between(low, high),
+            said,
+            f"{low:g} to {high:g} t, from the median {usual:g} t",
+        )
 
 
 def _balance(frame: pl.DataFrame, element: str) -> Iterator[Rule]:

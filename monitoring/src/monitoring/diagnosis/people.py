@@ -4,6 +4,10 @@ Where a recommendation of the model was shown and decided on, against where that
 against how people took the first such recommendations (a habit is no change). Else against the same grade
 in the training heats. It is told by what the model believed in both cases, so a wrong model does not look
 like people.
+
+Who edits goes part of the way from what he is shown to his own figure: where recommendations move, as with
+prices, he stays behind them and has not changed. So people are told of only where they moved further than
+the recommendations did.
 """
 
 import polars as pl
@@ -40,7 +44,7 @@ COLUMNS = [
 def aims(rows: pl.LazyFrame, reference: Reference) -> pl.DataFrame:
     """Return one row per treatment and element whose window has an aim: `aimed`, in standard deviations of
     the grade in the training heats, and `aimed_pct`, how much higher (wt %) people aimed; `was_shown` says
-    against what.
+    against what. `landed`: as `aimed`, whatever was shown.
     """
     treatments = (
         in_force(rows.select(COLUMNS).collect()).sort("completed_at", ROW).drop(ROW).with_row_index(ROW)
@@ -74,16 +78,14 @@ def aims(rows: pl.LazyFrame, reference: Reference) -> pl.DataFrame:
             ).alias("off_pct")
         )
         .with_columns(
-            pl.when("was_shown")
-            .then(
-                pl.col("off_pct")
-                - pl.col("off_pct").head(FIRST_SHOWN).mean().over("station", "grade", "element", "was_shown")
-            )
-            .otherwise(pl.col("off_pct"))
-            .alias("aimed_pct")
+            pl.when("was_shown").then(_since_first(name)).otherwise("off_pct").alias(moved)
+            for name, moved in (("off_pct", "aimed_pct"), ("base_pct", "landed_pct"))
         )
-        .with_columns((pl.col("aimed_pct") / pl.col("k")).clip(-CLIPPED_AT, CLIPPED_AT).alias("aimed"))
-        .select(ROW, "station", "grade", "element", "was_shown", "aimed", "aimed_pct")
+        .with_columns(
+            (pl.col(f"{name}_pct") / pl.col("k")).clip(-CLIPPED_AT, CLIPPED_AT).alias(name)
+            for name in ("aimed", "landed")
+        )
+        .select(ROW, "station", "grade", "element", "was_shown", "aimed", "aimed_pct", "landed")
         .collect()
     )
 
@@ -107,6 +109,7 @@ def people(aimed: pl.DataFrame, elements: list[str], reference: Reference) -> pl
                     here.lazy()
                     .with_columns(
                         pl.col("aimed").rolling_mean(window).alias("estimate"),
+                        pl.col("landed").rolling_mean(window),
                         pl.col(ROW).shift(window - 1).alias("since"),
                         (sd**2 + pl.col("was_shown").cast(pl.Float64).rolling_mean(window) / FIRST_SHOWN)
                         .sqrt()
@@ -115,6 +118,13 @@ def people(aimed: pl.DataFrame, elements: list[str], reference: Reference) -> pl
                     )
                     .gather_every(LOOK_EVERY, LOOK_EVERY - 1)
                     .drop_nulls(["estimate", "since"])
+                    # People moved further than what they were shown, and not the other way round.
+                    .filter(pl.col("landed") * pl.col("estimate").sign() > pl.col("estimate").abs() / 2)
                 )
                 found.append(beyond(looks, "people"))
     return pl.concat(found)
+
+
+def _since_first(name: str) -> pl.Expr:
+    first = pl.col(name).head(FIRST_SHOWN).mean().over("station", "grade", "element", "was_shown")
+    return pl.col(name) - first
