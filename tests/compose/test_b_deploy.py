@@ -43,13 +43,16 @@ def test_a_model_goes_live_and_back_under_load_and_no_heat_is_lost(
     # A handbook's answer is one to a heat from which the model abstained, never to a model that was away.
     handbook = rows.filter(rows["recommendation_source"] == "handbook")
     assert handbook.height == report["handbook_advice"]
-    assert reasons(composed, handbook["heat_uid"].to_list()) <= {"abstained"}
+    assert reasons(composed, handbook["heat_uid"].to_list()) <= {"the model abstained"}
     assert started_at(composed, *backend) == before
 
 
 def reasons(composed: Composed, heats: list[str]) -> set[str]:
     """Why the handbook answered, in the backend's own words."""
-    query = "select heat_uid, fallback_reason from recommendation where fallback_reason is not null"
+    query = (
+        "select heats.heat_uid, fallback_reason from recommendations"
+        " join heats on heats.id = heat_id where fallback_reason is not null"
+    )
     told = composed.compose(
         "exec", "-T", "postgres", "psql", "-U", "postgres", "-tAF,", "-c", query, "backend"
     )
