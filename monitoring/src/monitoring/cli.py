@@ -1,4 +1,4 @@
-"""`monitoring collect`, `serve`, `backfill`, `replay`, `reference`, `diagnose`, `drift`."""
+"""`monitoring collect`, `serve`, `backfill`, `replay`, `reference`, `diagnose`, `drift`, `money`."""
 
 import argparse
 import asyncio
@@ -21,6 +21,7 @@ from monitoring.diagnosis.drift_history import drift_history
 from monitoring.diagnosis.telling import as_json, imported_rows, kept_rows, lake_rows
 from monitoring.errors import MonitoringError
 from monitoring.logs import log_json_lines
+from monitoring.measures.money import money_json
 from monitoring.settings import Settings
 
 
@@ -55,6 +56,10 @@ def main(arguments: list[str] | None = None) -> int:
         "diagnose", help="what changed: model, people, material or instruments; JSON"
     )
     telling.add_argument("--reference", type=Path, required=True, metavar="FILE")
+    commands.add_parser(
+        "money",
+        help="what was saved against the handbook rule and what a model's bias costs, over all heats; JSON",
+    )
     drifting = commands.add_parser(
         "drift", help="how the inputs have drifted, month by month, over all heats of the lake; JSON"
     )
@@ -80,6 +85,9 @@ def main(arguments: list[str] | None = None) -> int:
             case "diagnose":
                 rows = lake_rows(settings.lake, settings.plant_id)
                 print(as_json(rows, reference.read(options.reference)))
+            case "money":
+                rows = lake_rows(settings.lake, settings.plant_id)
+                print(money_json(rows, settings.price_per_miss_per_t))
             case "drift":
                 rows = lake_rows(settings.lake, settings.plant_id)
                 drifted = drift_history(rows, reference.read(options.reference))

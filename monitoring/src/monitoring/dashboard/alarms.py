@@ -68,7 +68,7 @@ def diagnosis(request: Request) -> Response:
     view = view_of(request)
     named: dict[str, Any] = {
         name: [one._asdict() for one in getattr(view, name)]
-        for name in ("facts", "savings", "teaching", "drift", "overridden")
+        for name in ("facts", "savings", "regrets", "teaching", "drift", "overridden")
     }
     findings = [as_dict(one) for one in view.findings]
     against = view.against and view.against._asdict() | {"sentence": sentence(view.against)}

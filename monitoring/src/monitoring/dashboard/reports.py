@@ -12,15 +12,16 @@ from fastapi.concurrency import run_in_threadpool
 from monitoring.alarms.store import Alarm
 from monitoring.alarms.watch import View
 from monitoring.dashboard.alarms import store_of
-from monitoring.dashboard.history import blocks_of, history_plot
+from monitoring.dashboard.history import blocks_of, history_plot, versions_of
 from monitoring.dashboard.reading import LakeReader
 from monitoring.dashboard.rendering import BOX, templates
 from monitoring.errors import NothingToReportError
 from monitoring.measures.override_outcomes import override_outcomes
+from monitoring.measures.regret import regrets
 from monitoring.measures.savings import savings, teaching
 from monitoring.measures.summary import Assessed, summarise
 
-PLOTTED = 6  # elements
+PLOTTED = 6  # elements, those with the largest error
 
 router = APIRouter(prefix="/reports", include_in_schema=False)
 
@@ -68,11 +69,14 @@ def report(
     times = chosen.treatments["completed_at"]
     view = View(
         savings=tuple(savings(rows, price_per_miss_per_t)),
+        regrets=tuple(regrets(rows, price_per_miss_per_t)),
         teaching=tuple(teaching(rows)),
         overridden=tuple(override_outcomes(rows)),
     )
     figures, blocks = summarise(chosen), blocks_of(chosen.errors)
-    plots = [history_plot(blocks, element) for element in list(figures.elements)]
+    versions = versions_of(assessed.treatments)
+    worst_first = sorted(figures.elements, key=lambda element: -figures.elements[element].mae_pct)
+    plots = [history_plot(blocks, element, versions) for element in worst_first]
     style = (Path(__file__).parent / "static" / "style.css").read_text(encoding="utf-8")
     return templates.get_template("report.html").render(
         title=title,

@@ -8,7 +8,12 @@ from monitoring.measures.treatments import ROW, final_chemistry, unrolled
 
 
 def windows_met(treatments: pl.LazyFrame) -> pl.LazyFrame:
-    """Return one row per treatment that can be judged, with `in_window`.
+    """Return one row per treatment that can be judged, with `in_window`."""
+    return judged_elements(treatments).group_by(ROW).agg(pl.col("met").all().alias("in_window"))
+
+
+def judged_elements(treatments: pl.LazyFrame) -> pl.LazyFrame:
+    """Return one row per treatment and element that can be judged: `met`, with its window and result.
 
     An element is judged where its window has a bound and the final sample tells on which side of it the
     element is. Not measured tells nothing. Below the detection limit tells where the limit is on the same
@@ -30,8 +35,6 @@ def windows_met(treatments: pl.LazyFrame) -> pl.LazyFrame:
         unrolled(treatments, "windows")
         .filter(pl.col("min_pct").is_not_null() | pl.col("max_pct").is_not_null())
         .join(final_chemistry(treatments), on=[ROW, "element"])
-        .select(ROW, (above_minimum & under_maximum).alias("met"))
+        .with_columns((above_minimum & under_maximum).alias("met"))
         .drop_nulls("met")
-        .group_by(ROW)
-        .agg(pl.col("met").all().alias("in_window"))
     )
