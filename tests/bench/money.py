@@ -22,9 +22,9 @@ import polars as pl
 from deltalake import DeltaTable
 
 from bench import detection
-from bench.plant_heats import ModelService, command, completed_heats, serving
+from bench.plant_heats import ROOT, ModelService, command, completed_heats, serving
 
-WORK = detection.ROOT / "build" / "bench" / "money-work"
+WORK = ROOT / "build" / "bench" / "money-work"
 SEED, LINES, HEATS = 6201, int(os.environ.get("MONEY_LINES", "8")), 500
 PRICE_PER_MISS_PER_T = 50.0
 
@@ -34,7 +34,7 @@ Measured = dict[str, tuple[list[float], str]]
 def measure() -> Measured:
     """Play the plant, ask monitoring, do the rule's heats over."""
     for component in detection.COMPONENTS:
-        detection.quiet("make", "--no-print-directory", "-C", str(detection.ROOT / component), "venv")
+        detection.quiet("make", "--no-print-directory", "-C", str(ROOT / component), "venv")
     for folder in (WORK, detection.WORK):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -86,7 +86,7 @@ def held_against_truth(station: str, grades: pl.DataFrame) -> Measured:
     seen_sd = math.sqrt((share**2 * (off - bias) ** 2).sum())
     return {
         f"{station}: grades whose do(Y) lies in the stated 95 % interval": (
-            [float((off.abs() <= 1.96 * grades["sd"]).mean())],
+            [grades.filter(off.abs() <= 1.96 * grades["sd"]).height / grades.height],
             "share",
         ),
         f"{station}: bias of what was saved, in the standard deviations stated for it": (

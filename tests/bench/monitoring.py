@@ -10,25 +10,19 @@ import json
 import os
 import shutil
 import subprocess
-import threading
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.compute as pc
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable
 
 from bench import detection
-from bench.plant_heats import ModelService, command, completed_heats, serving
+from bench.plant_heats import ROOT, ModelService, command, completed_heats, serving
 from bench.processes import Client, free_port, rss_mb, running, wait_for
 
-WORK = detection.ROOT / "build" / "bench" / "monitoring-work"
+WORK = ROOT / "build" / "bench" / "monitoring-work"
 TREATMENTS = int(os.environ.get("MONITORING_TREATMENTS", "1000000"))
 SEED, LINES, HEATS = 6101, 1, 4000  # of the plant that is repeated; each heat is at both stations
 ASKED = 60  # times each page
@@ -47,18 +41,25 @@ PATHS = (
     "/health/ready",
 )
 
+REPEAT = [
+    command("monitoring", "python"),
+    str(Path(__file__).with_name("repeated_heats.py")),
+    str(WORK / "some" / "lake"),
+    str(WORK / "lake"),
+]
+
 Measured = dict[str, tuple[list[float], str]]
 
 
 def measure() -> Measured:
     """Fill a lake, ask for the drift of all its heats, then for each page of its dashboard."""
     for component in detection.COMPONENTS:
-        detection.quiet("make", "--no-print-directory", "-C", str(detection.ROOT / component), "venv")
+        detection.quiet("make", "--no-print-directory", "-C", str(ROOT / component), "venv")
     for folder in (WORK, detection.WORK):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     bundle_hash = some_heats(detection.trained())
-    repeated(WORK / "some" / "lake", WORK / "lake", TREATMENTS)
+    detection.quiet(*REPEAT, str(TREATMENTS))
     detection.told(f"{TREATMENTS:,} treatments are in the lake")
     seconds, peak_mb = drift_report(bundle_hash)
     detection.told(f"drift report: {seconds:.1f} s, {peak_mb:.0f} MB")
@@ -93,36 +94,6 @@ def some_heats(bundle: Path) -> str:
     return bundle_hash
 
 
-def repeated(source: Path, lake: Path, treatments: int) -> None:
-    """Copies of all rows, one after the other in time, until so many treatments are there."""
-    rows = DeltaTable(source / "heats").to_pyarrow_table().sort_by("completed_at")
-    keys = pl.DataFrame(rows.select(["heat_uid", "station", "treatment_no"]))
-    begin, end = pc.min(rows["registered_at"]).as_py(), pc.max(rows["available_at"]).as_py()
-    copies = -(-treatments // keys.n_unique())
-    for number in range(copies):
-        write_deltalake(lake / "heats", copy(rows, number, number * (end - begin)), mode="append")
-
-
-def copy(rows: pa.Table, number: int, later: timedelta) -> pa.Table:
-    """The same heats once more, under other ids and at later times."""
-    for at, field in enumerate(rows.schema):
-        if pa.types.is_timestamp(field.type):
-            rows = rows.set_column(at, field, pc.add(rows[field.name], pa.scalar(later, pa.duration("us"))))
-    first = number * rows.num_rows
-    ids = {
-        "heat_uid": pc.binary_join_element_wise(
-            pc.utf8_slice_codeunits(rows["heat_uid"], 0, 24), f"{number:012x}", ""
-        ),
-        "event_id": pc.binary_join_element_wise(rows["event_id"], str(number), "/"),
-        "stream": pa.array(["PRODUCT of the bench"] * rows.num_rows),
-        "stream_seq": pa.array(range(first + 1, first + rows.num_rows + 1), pa.int64()),
-        "plant_id": pa.array(["plant"] * rows.num_rows),
-    }
-    for name, values in ids.items():
-        rows = rows.set_column(rows.schema.get_field_index(name), rows.schema.field(name), values)
-    return rows
-
-
 def drift_report(bundle_hash: str) -> tuple[float, float]:
     """Seconds and peak MB of `monitoring drift` in a process of its own."""
     reference = str(WORK / "references" / f"{bundle_hash}.json")
@@ -154,7 +125,8 @@ def pages(bundle_hash: str) -> Measured:
     with running(serve, environment, WORK / "serve.log") as process:
         wait_for(port, "/health/ready", process, 600)
         ready = time.perf_counter() - began
-        with Client(port) as client, completing():
+        more = [*REPEAT, "more", str(BETWEEN_COMMITS_S)]
+        with Client(port) as client, running(more, dict(os.environ), WORK / "more.log"):
             while not get(port, "/api/v1/diagnosis")["has_reference"]:
                 time.sleep(1)
             newest = get(port, "/api/v1/treatments?limit=1")["treatments"][0]
@@ -172,30 +144,6 @@ def pages(bundle_hash: str) -> Measured:
         f"memory of the dashboard of {TREATMENTS:,} heats": ([memory], "MB"),
         **{f"{path}, p99": ([took[int(0.99 * ASKED)]], "ms") for path, took in found.items()},
     }
-
-
-@contextmanager
-def completing() -> Iterator[None]:
-    """Meanwhile one more heat in each second."""
-    rows = DeltaTable(WORK / "some" / "lake" / "heats").to_pyarrow_table().sort_by("completed_at")
-    newest = pl.scan_delta(DeltaTable(WORK / "lake" / "heats")).select(pl.col("completed_at").max())
-    later = newest.collect().item() - pc.min(rows["completed_at"]).as_py() + timedelta(minutes=40)
-    all_later = copy(rows, 10_000, later)
-    stop = threading.Event()
-
-    def complete() -> None:
-        for n in range(all_later.num_rows):
-            if stop.wait(BETWEEN_COMMITS_S):
-                return
-            write_deltalake(WORK / "lake" / "heats", all_later.slice(n, 1), mode="append")
-
-    thread = threading.Thread(target=complete)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def get(port: int, path: str) -> Any:
