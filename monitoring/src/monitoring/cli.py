@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -23,6 +24,9 @@ from monitoring.errors import MonitoringError
 from monitoring.logs import log_json_lines
 from monitoring.measures.money import money_json
 from monitoring.settings import Settings
+
+NEW_UNTIL_WALKED = 500_000
+"""Objects between two looks for rings of them: an event is some hundred small ones, and none is in a ring."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -123,6 +127,7 @@ def _reference(settings: Settings, model_url: str | None, heats: Path | None, ou
 
 
 async def _collect(settings: Settings) -> None:
+    gc.set_threshold(NEW_UNTIL_WALKED)
     stop = asyncio.Event()
     for one in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(one, stop.set)

@@ -101,11 +101,13 @@ class LakeReader:
 
     def treatment(self, plant_id: str, heat_uid: str, station: str, treatment_no: int) -> dict[str, Any]:
         """Return the row in force of one treatment, of whatever origin. Raises UnknownTreatmentError."""
+        key = {"plant_id": plant_id, "heat_uid": heat_uid, "station": station, "treatment_no": treatment_no}
+        known = self.now().assessed.treatments.filter(**key)
         heats = find_table(self._lake, "heats")
         if heats:
-            found = scan(heats).filter(
-                plant_id=plant_id, heat_uid=heat_uid, station=station, treatment_no=treatment_no
-            )
+            found = scan(heats).filter(**key)
+            if known.height:  # its time tells which of the lake's files it is in
+                found = found.filter(pl.col("completed_at") == known["completed_at"][0])
             rows = found.collect()
             if rows.height:
                 return rows.sort("revision").row(-1, named=True)
