@@ -15,7 +15,7 @@ import polars as pl
 from monitoring.measures.in_window import windows_met
 from monitoring.measures.prediction_error import prediction_errors
 from monitoring.measures.savings import COLUMNS, LEAST_HEATS, slopes_of
-from monitoring.measures.treatments import ROW, final_chemistry, in_force, unrolled, with_final_chemistry
+from monitoring.measures.treatments import ROW, final_chemistry, in_force, unrolled
 
 LEAST_SLOPE = 0.2  # of what is added by certificate, in the steel: an element below it is not steered
 
@@ -39,7 +39,7 @@ def regrets(rows: pl.LazyFrame, price_per_miss_per_t: float) -> list[Regret]:
     """Return one regret per station and grade with enough heats that were predicted and can be judged."""
     treatments = in_force(rows.select(COLUMNS).collect()).lazy()
     place = treatments.select(ROW, "station", "grade")
-    steered = slopes_of(treatments).filter(pl.col("slope") >= LEAST_SLOPE)
+    steered = slopes_of(treatments).filter(pl.col("slope") >= LEAST_SLOPE).collect().lazy()
     wrong = (
         prediction_errors(treatments)
         .join(place, on=ROW)
@@ -52,10 +52,9 @@ def regrets(rows: pl.LazyFrame, price_per_miss_per_t: float) -> list[Regret]:
     final = final_chemistry(treatments).join(
         of_heats.select(ROW, "element", "bias_pct"), on=[ROW, "element"], how="left"
     )
-    unbiased = with_final_chemistry(
-        treatments,
-        final.with_columns((pl.col("pct") + pl.col("bias_pct").fill_null(0.0)).clip(0.0).alias("pct")),
-    )
+    unbiased = final.with_columns(
+        (pl.col("pct") + pl.col("bias_pct").fill_null(0.0)).clip(0.0).alias("pct")
+    ).select(ROW, "element", "pct", "below_pct")
     more = (
         of_heats.join(_cheapest(treatments), on=[ROW, "element"])
         .group_by(ROW)
@@ -68,7 +67,7 @@ def regrets(rows: pl.LazyFrame, price_per_miss_per_t: float) -> list[Regret]:
         treatments.select(ROW, "station", "grade", "currency")
         .drop_nulls("currency")
         .join(windows_met(treatments), on=ROW)
-        .join(windows_met(unbiased).rename({"in_window": "met_unbiased"}), on=ROW)
+        .join(windows_met(treatments, unbiased).rename({"in_window": "met_unbiased"}), on=ROW)
         .join(more, on=ROW)
         .with_columns((-pl.col("more_per_t")).alias("additives"), misses.alias("misses"))
         .group_by("station", "grade", "currency")

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import polars as pl
 
 from monitoring.measures.in_window import judged_elements, windows_met
-from monitoring.measures.treatments import ROW, final_chemistry, in_force, unrolled, with_final_chemistry
+from monitoring.measures.treatments import ROW, final_chemistry, in_force, unrolled
 
 ALL = "all grades"
 LEAST_HEATS = 30  # of a grade, for its slopes and its savings
@@ -209,8 +209,7 @@ def _rule_in_window(treatments: pl.LazyFrame) -> pl.LazyFrame:
     ).then(0.0).otherwise(below("min_pct"))
     is_sure = pl.col("pct").is_null() | (pl.col("doubt_pct") <= 0)
     return (
-        judged_elements(with_final_chemistry(treatments, final))
-        .join(final.select(ROW, "element", "doubt_pct"), on=[ROW, "element"])
+        judged_elements(treatments, final)
         .select(ROW, pl.when(is_sure).then(pl.col("met").cast(pl.Float64)).otherwise(bounded).alias("chance"))
         .group_by(ROW)
         .agg(pl.col("chance").product().alias("rule_in_window"))
@@ -235,7 +234,13 @@ def _by_the_rule(treatments: pl.LazyFrame) -> pl.LazyFrame:
         .join(place, on=ROW)
         .join(more, on=[ROW, "element"], how="left")
         .join(slopes_of(treatments), on=["station", "grade", "element"], how="left")
-        .with_columns((pl.col("pct") + moved).clip(0.0).alias("pct"), doubt.alias("doubt_pct"))
+        .select(
+            ROW,
+            "element",
+            (pl.col("pct") + moved).clip(0.0).alias("pct"),
+            "below_pct",
+            doubt.alias("doubt_pct"),
+        )
     )
 
 
