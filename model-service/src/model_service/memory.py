@@ -84,8 +84,7 @@ def effects_by(prior: Prior, residual: Array, added: Array) -> Effects:
     known = ~(missing | _absurd(residual, missing, prior.sd))
     found = np.where(known, residual, 0.0)
     noise = np.where(known, prior.noise, prior.noise * _NOTHING)
-    wander, to_next = prior.wander, prior.to_next
-    lot_variance = np.broadcast_to(prior.lot_variance, (len(residual), added.shape[2]))
+    wander, to_next, lot_variance = prior.wander, prior.to_next, prior.lot_variance
 
     of_lots = _of_lots(added, lot_variance)
     weight = _solved(wander + of_lots, noise, found)
@@ -162,7 +161,7 @@ def _solved(covariance: Array, noise: Array, residual: Array) -> Array:
 
 
 def _widened(variance: Array, told: Array, information: Array) -> Array | None:
-    """Variance of each lot's prior (b, k), that of the lot's own estimate where that lies far outside, but
+    """Variance of each lot's prior (b, k; or b, 1 for all), that of the lot's own estimate where that lies far outside, but
     none that believes more than a lot can be off; None where none does."""
     spread = 1.0 / np.maximum(information, 1e-12) + variance
     square = (told * spread) ** 2
