@@ -56,7 +56,7 @@ def task_of(
             sides.append(Side(name, "max", high, sd))
     per_kg = found.slope[which] * (np.array(sign) / [side.sd for side in sides])[:, None]
     growth, z = found.growth[which], [z_of[i] for i in which]
-    price = [offer.price_per_t.amount / 1000 for offer in offers]
+    price = np.array([offer.price_per_t.amount / 1000 for offer in offers], dtype=float)
     lower = [limit for limit, side in enumerate(sides) if side.side == "min"]
     ways = dict(zip(lower, cheapest_ways(price, per_kg[lower], growth[lower]), strict=True))
     likely = {which[i]: likely_growth(clear[i], z[i], way) for i, way in ways.items()}
@@ -66,7 +66,7 @@ def task_of(
     narrow = 2 * normal_quantile((1 + request.confidence) / 2)
     return Task(
         Problem(
-            price=np.array(price, dtype=float),
+            price=price,
             lower_kg=np.zeros(len(offers)),
             upper_kg=np.array([_most_kg(offer, outcome.mass_t) for offer in offers], dtype=float),
             clear=np.array(clear),
