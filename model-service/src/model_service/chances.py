@@ -111,5 +111,7 @@ def _spare(z: Sequence[float], wider: Sequence[float], price: float | None) -> t
 
 
 def _most_kg(offer: Additive, mass_t: float) -> float:
-    amounts = (offer.stock_kg, offer.max_kg, _MOST_KG_PER_T * mass_t)
-    return min(amount for amount in amounts if amount is not None)
+    most = _MOST_KG_PER_T * mass_t
+    if offer.stock_kg is not None and offer.stock_kg < most:
+        most = offer.stock_kg
+    return most if offer.max_kg is None or offer.max_kg > most else offer.max_kg

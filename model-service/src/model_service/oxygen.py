@@ -221,24 +221,29 @@ def _around(
     at = _shared(of, balance, binders, oxygen, amount)
     # What the heat does not ask for protects nothing: far from what is usual a straight line would promise
     # more than there is to protect.
-    affinity = [of.where(kg > _NONE, b.affinity, 0.0) for b, kg in zip(binders, amount, strict=True)]
-    # Aluminium that still finds oxygen takes it from the others; beyond its share of it, it stays.
-    by_al = [
-        of.where(kg > _NONE, balance.al_burnt / b.per_oxygen * at.open_share, 0.0) if b.is_al else None
-        for b, kg in zip(binders, amount, strict=True)
-    ]
+    pulls = [of.where(kg > _NONE, b.affinity, 0.0) for b, kg in zip(binders, amount, strict=True)]
+    pulled = sum([pull * kg for pull, kg in zip(pulls, amount, strict=True)])
+    protects = [pull * b.dissolved for pull, b in zip(pulls, binders, strict=True)]
+    al = next((p for p, b in enumerate(binders) if b.is_al), None)
     constant, share = [], []
-    for e, binder in enumerate(binders):
+    for e, (binder, kg) in enumerate(zip(binders, amount, strict=True)):
         kept = of.where(at.is_capped[e], 0.0, at.free[e] / at.pull)
-        taken = of.where(at.is_capped[e], 0.0, binder.per_oxygen * at.pull_share[e])
-        row = [-kept * a if al is None else -taken * al for a, al in zip(affinity, by_al, strict=True)]
-        if binder.is_al:
-            row[e] = balance.al_burnt * at.open_share
-        else:
-            own = of.minimum(at.per_pull[e] * binder.affinity * (1 - at.pull_share[e]), balance.most_burnt)
-            row[e] = of.where(at.is_capped[e], balance.most_burnt, own)
-        constant.append((at.loss_kg_t[e] - sum([s * kg for s, kg in zip(row, amount, strict=True)])) / 10)
-        share.append([s * b.dissolved for s, b in zip(row, binders, strict=True)])
+        row = [-kept * protection for protection in protects]
+        rest = at.loss_kg_t[e] + kept * (pulled - pulls[e] * kg)
+        own = of.minimum(at.per_pull[e] * binder.affinity * (1 - at.pull_share[e]), balance.most_burnt)
+        own = of.where(at.is_capped[e], balance.most_burnt, own)
+        if e == al:
+            own = balance.al_burnt * at.open_share
+        elif al is not None:
+            # Aluminium that still finds oxygen takes it from the others; beyond its share of it, it stays.
+            found = balance.al_burnt / binders[al].per_oxygen * at.open_share
+            taken = of.where(at.is_capped[e], 0.0, binder.per_oxygen * at.pull_share[e] * found)
+            taken = of.where(amount[al] > _NONE, taken, 0.0)
+            row[al] = -taken * binders[al].dissolved
+            rest = rest + taken * amount[al]
+        row[e] = own * binder.dissolved
+        constant.append((rest - own * kg) / 10)
+        share.append(row)
     return Debit(constant, share, [loss / 10 for loss in at.loss_kg_t], oxygen)
 
 
