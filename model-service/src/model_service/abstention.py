@@ -62,7 +62,9 @@ def judge(
         reasons.append(
             _remark("not_measured", "$.heat.chemistry", "no element that the model knows is measured")
         )
-    return Verdict(station, reasons, [*_missing_readings(station, heat, values), *_assumed(station, heat, known)])
+    return Verdict(
+        station, reasons, [*_missing_readings(station, heat, values), *_assumed(station, heat, known)]
+    )
 
 
 def _contradictions(heat: Heat, offers: Sequence[Additive]) -> Iterator[Remark]:

@@ -102,7 +102,9 @@ def solve(problem: Problem, *, free: bool = False) -> Optimum:
         found = np.array(solution.col_value)
         kilograms, slack = found[:additives], found[additives:].reshape(limits, 2 + pieces) @ layout.slack
         added = problem.growth @ kilograms
-        lacks = margin_sd(problem.z, added) - problem.clear - problem.per_kg @ kilograms - slack > TOLERANCE_SD
+        lacks = (
+            margin_sd(problem.z, added) - problem.clear - problem.per_kg @ kilograms - slack > TOLERANCE_SD
+        )
         if not lacks.any():
             break
         rows.append(np.flatnonzero(lacks))

@@ -71,7 +71,11 @@ def outcome_of(
     station: StationModel, trees: Trees, heat: Heat, offers: Sequence[Additive], elements: Sequence[str]
 ) -> Outcome:
     """Return the outcome for `elements`, of which `known_elements` has made sure."""
-    of, row, mass_t = _constants(station, tuple(elements)), state_row(station, heat), believed_mass_t(station, heat)
+    of, row, mass_t = (
+        _constants(station, tuple(elements)),
+        state_row(station, heat),
+        believed_mass_t(station, heat),
+    )
     states = element_states(station, of.elements, trees, row)
     firsts = [
         first_analysis(heat.chemistry.get(e), assumed_first(model, heat.grade))

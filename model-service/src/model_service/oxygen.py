@@ -100,8 +100,8 @@ def readings_of(heat: Heat, features: Sequence[Feature]) -> Readings:
 def debit(balance: OxygenBalance, readings: Readings, needed_pct: Sequence[Amount]) -> Debit:
     """Return the loss where additions bring `needed_pct` (e) into the steel, made linear around them."""
     of, binders, oxygen = _spelt_for(readings), _binders(balance), oxygen_kg_t(balance, readings)
-    most = needed_pct[0]
-    for needed in needed_pct[1:]:
+    most = 0.0
+    for needed in needed_pct:
         most = of.maximum(most, needed)
     wanted = [
         of.where(most > _NONE, 10 * needed, binder.usual_kg_t)
@@ -247,9 +247,7 @@ def _around(
     return Debit(constant, share, [loss / 10 for loss in at.loss_kg_t], oxygen)
 
 
-def _by_aluminium(
-    of: _Spelt, balance: OxygenBalance, oxygen: Amount, could: Amount
-) -> tuple[Amount, Amount]:
+def _by_aluminium(of: _Spelt, balance: OxygenBalance, oxygen: Amount, could: Amount) -> tuple[Amount, Amount]:
     """Oxygen that aluminium is expected to bind where it could bind `could` (both kg/t), and the share of
     more aluminium that still finds some: the smaller of `could` and what is there, known to `oxygen_sd`.
 

@@ -181,7 +181,11 @@ class _Finished(NamedTuple):
 def _finished(bundle: Bundle, recent: RecentHeat) -> _Finished:
     """A heat stands in up to thirty requests: what it tells is found out once."""
     station = bundle.parameters.stations[recent.treatment.station]
-    of, base, tipped = _deviations(station), _base_prediction(bundle, station, recent), _tipped(station, recent)
+    of, base, tipped = (
+        _deviations(station),
+        _base_prediction(bundle, station, recent),
+        _tipped(station, recent),
+    )
     residual = _residuals(recent.chemistry_after, base, of.elements)
     for e in _guessed(station, recent.heat, of.elements):
         residual[e] = math.nan
@@ -221,11 +225,7 @@ def _deviations(station: StationModel) -> _Deviations:
         np.array([m.noise_sd_pct for m in models]),
         np.array([m.noise_share for m in models]),
         np.array([m.recovery_sd for m in models]),
-        [
-            e
-            for e, m in enumerate(models)
-            if m.slow_state.prior_heats is not None and m.slow_state.lot_sd > 0
-        ],
+        [e for e, m in enumerate(models) if m.slow_state.prior_heats is not None and m.slow_state.lot_sd > 0],
     )
 
 

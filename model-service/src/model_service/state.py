@@ -68,7 +68,7 @@ def _linear(station: StationModel, elements: tuple[str, ...]) -> _Linear:
     ]
     return _Linear(
         np.array([number for model in models for number in (model.recovery, model.offset_pct)]),
-        np.array(slopes, dtype=float).reshape(-1, len(names)),
+        np.array(slopes, dtype=float).reshape(len(slopes), len(names)),
         np.array([feature.default for feature in station.features], dtype=float),
     )
 
