@@ -37,6 +37,17 @@ def test_the_answer_is_the_same_bytes(bundle: Bundle) -> None:
     )
 
 
+def test_what_was_corrected_since_it_was_asked_last_is_read_anew(bundle: Bundle) -> None:
+    before, after = _body(), _body(chemistry_after={"Mn": 0.71})
+    after["additives"][0]["stock_kg"] = 11.0
+    first = recommendation_request(encode(before))
+    second = recommendation_request(encode(after))
+
+    assert to_builtins(second) == to_builtins(decode(encode(after), RecommendationRequest))
+    assert second.recent_heats[0] is first.recent_heats[0]
+    assert second.additives[1] is first.additives[1]
+
+
 @pytest.mark.parametrize("read", [recommendation_request, prediction_request])
 def test_what_is_wrong_in_a_recent_heat_is_named(read: Any) -> None:
     with pytest.raises(InvalidDocument) as refused:

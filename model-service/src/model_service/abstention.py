@@ -40,10 +40,10 @@ def judge(
         text = f"the model knows no station {name}; it knows {known}"
         return Verdict(None, [_remark("station_not_modelled", "$.heat.treatment.station", text)], [])
     values = feature_values(heat, [feature.name for feature in station.features])
-    known = known_elements(station, heat)
+    measured = known_elements(station, heat)
     reasons = [*_contradictions(heat, offers), *_outside(station, heat, values)]
     if additions is None:
-        reasons += [*_windows_missing(heat, known), *_prices(offers), *_not_known(station, heat, known)]
+        reasons += [*_windows_missing(heat, measured), *_prices(offers), *_not_known(station, heat, measured)]
     elif sum(addition.added_kg for addition in additions) > MOST_KG_PER_T * heat.steel_mass_t:
         text = f"more is added than {MOST_KG_PER_T:g} kg per tonne of steel"
         reasons.append(_remark("additions_impossible", "$.additions", text))
@@ -58,12 +58,12 @@ def judge(
             for i, addition in enumerate(additions)
             if addition.additive not in offered
         ]
-    elif not known:
+    elif not measured:
         reasons.append(
             _remark("not_measured", "$.heat.chemistry", "no element that the model knows is measured")
         )
     return Verdict(
-        station, reasons, [*_missing_readings(station, heat, values), *_assumed(station, heat, known)]
+        station, reasons, [*_missing_readings(station, heat, values), *_assumed(station, heat, measured)]
     )
 
 

@@ -1,5 +1,5 @@
-"""Requests as bytes. What comes again is decoded once: a finished heat, in up to thirty requests in a row, and
-an additive as it is offered until its stock, price or lot changes.
+"""Requests as bytes. What comes again is decoded once: a finished heat, in up to thirty requests in a row,
+and an additive as it is offered until its stock, price or lot changes.
 
 What comes out is what `documents.decode` gives: only work is remembered, and no answer depends on it.
 """
@@ -91,5 +91,5 @@ class _Found:
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _heat_that_begins(head: bytes) -> _Found:
+def _heat_that_begins(_: bytes) -> _Found:
     return _Found()

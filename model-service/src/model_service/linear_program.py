@@ -102,15 +102,16 @@ def solve(problem: Problem, *, free: bool = False) -> Optimum:
         found = np.array(solution.col_value)
         kilograms, slack = found[:additives], found[additives:].reshape(limits, 2 + pieces) @ layout.slack
         added = problem.growth @ kilograms
-        lacks = (
-            margin_sd(problem.z, added) - problem.clear - problem.per_kg @ kilograms - slack > TOLERANCE_SD
-        )
-        if not lacks.any():
+        short = margin_sd(problem.z, added) - problem.clear - problem.per_kg @ kilograms - slack
+        if not short.max(initial=0.0) > TOLERANCE_SD:
             break
-        rows.append(np.flatnonzero(lacks))
+        rows.append(np.flatnonzero(short > TOLERANCE_SD))
         _add(highs, layout, rows[-1], *_tangents(problem, layout, added))
 
-    price = np.bincount(np.concatenate(rows), np.maximum(solution.row_dual, 0.0), limits)
+    price: Array = np.maximum(solution.row_dual, 0.0)
+    if len(rows) > 1:
+        of_rows, price = price, np.zeros(limits)
+        np.add.at(price, np.concatenate(rows), of_rows)
     reduced = np.array(solution.col_dual[:additives])
     return Optimum(
         kilograms=np.minimum(np.maximum(kilograms, problem.lower_kg), problem.upper_kg),

@@ -85,7 +85,7 @@ def outcome_of(
         _reference_pct(heat.windows.get(e), pct) for e, (pct, _) in zip(of.elements, firsts, strict=True)
     ]
     assay = _assays(offers, of.held)
-    lost = _by_oxygen(station, heat, of, assay.any(axis=0).tolist())
+    lost = _by_oxygen(station, heat, of, np.any(assay[:, : len(states)] > 0, axis=0))
     # What stays of a percent held: more of an element never leaves less of it, whatever oxygen takes.
     stays = [[-share for share in shares] for shares in lost.share]
     for e, state in enumerate(states):
@@ -198,7 +198,7 @@ class _ByOxygen(NamedTuple):
     oxygen_kg_t: float | None
 
 
-def _by_oxygen(station: StationModel, heat: Heat, of: _Constants, is_offered: Sequence[bool]) -> _ByOxygen:
+def _by_oxygen(station: StationModel, heat: Heat, of: _Constants, is_offered: NDArray[np.bool_]) -> _ByOxygen:
     """What no offer brings is not burnt either."""
     found = _ByOxygen(
         [0.0] * len(of.elements),
@@ -211,8 +211,8 @@ def _by_oxygen(station: StationModel, heat: Heat, of: _Constants, is_offered: Se
     readings = oxygen.readings_of(heat, station.features)
     lost = oxygen.debit(station.oxygen, readings, _needed_pct(heat, of.binders))
     columns = [of.held.index(binder) for binder in of.binders]
-    for e, (model, place) in enumerate(zip(of.models, of.place, strict=True)):
-        if place is not None and is_offered[e]:
+    for e, (model, place, offered) in enumerate(zip(of.models, of.place, is_offered.tolist(), strict=True)):
+        if place is not None and offered:
             found.constant_pct[e] = model.debit * lost.constant_pct[place]
             found.sd_pct[e] = model.debit_sd * lost.usual_pct[place]
             for column, share in zip(columns, lost.share[place], strict=True):

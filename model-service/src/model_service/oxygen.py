@@ -47,8 +47,8 @@ class Readings(NamedTuple):
 
 
 class Debit(NamedTuple):
-    """Loss to oxygen in wt %: `constant_pct` (e), `share` (e, p) of what is added; `usual_pct` (e) is the loss
-    where the heat gets what it needs; `oxygen_kg_t` what there is to bind."""
+    """Loss to oxygen in wt %: `constant_pct` (e), `share` (e, p) of what is added; `usual_pct` (e) is the
+    loss where the heat gets what it needs; `oxygen_kg_t` what there is to bind."""
 
     constant_pct: list[Amount]
     share: list[list[Amount]]

@@ -192,7 +192,7 @@ def _finished(bundle: Bundle, recent: RecentHeat) -> _Finished:
     content = np.array([_content_pct(station, recent.heat, e) for e in of.elements])
     added = [sum([lot.share * lot.held_pct[e] for lot in tipped]) for e in range(len(of.elements))]
     sd = usual_sd(of.noise_pct, of.noise_share * content, of.recovery, np.array(added))
-    told = [lot for lot in tipped if any([lot.held_pct[e] for e in of.by_lot])]
+    told = [lot for lot in tipped if any(lot.held_pct[e] for e in of.by_lot)]
     return _Finished(np.concatenate((residual, sd)), bool(base), told)
 
 
