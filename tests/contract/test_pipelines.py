@@ -18,6 +18,7 @@ FOLDERS = {
     "local-runner": "infra/local",
 }
 TEMPLATES = {"component", "deployment"}
+SCRIPTS = ("before_script", "script", "after_script")
 COMMAND = re.compile(
     r"make( -C [\w/-]+| -C \$\[\[ inputs\.folder \]\])?( [a-z-]+)+|(?P<script>\.?ci/[\w-]+)( [\w$\[\]. -]+)?"
 )
@@ -39,12 +40,12 @@ def read(path: str) -> list[Any]:
 
 
 def commands() -> list[str]:
-    files = [f"ci/{path.name}" for path in sorted((ROOT / "ci").glob("*.yml"))]
+    files = [".gitlab-ci.yml", *(f"ci/{path.name}" for path in sorted((ROOT / "ci").glob("*.yml")))]
     blocks = [block for file in files for block in read(file)[-1].values() if isinstance(block, dict)]
     (workflow,) = read(".github/workflows/ci.yml")
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
     return [
-        *(command for block in blocks for command in block.get("script", [])),
+        *(command for block in blocks for part in SCRIPTS for command in block.get(part, [])),
         *(step["run"] for step in steps if "run" in step),
     ]
 
