@@ -14,10 +14,19 @@ import pytest
 
 from compose.conftest import Composed
 from contracts import ROOT
+from osv import Database
 from running_demo import wait_until
 
 COMPONENTS = ("backend", "monitoring", "ml-pipeline", "plant-simulator")
 SERVING = {"backend", "monitoring"}
+# Where a component's code is, and which image carries it; the pipeline trains with the Model Service's code.
+SOURCES = {
+    "backend": "backend",
+    "monitoring": "monitoring",
+    "ml-pipeline": "ml-pipeline",
+    "model-service": "ml-pipeline",
+    "infra/plant-simulator": "plant-simulator",
+}
 UNDER_TEST = "steel-additives-under-test"
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
@@ -29,6 +38,13 @@ def inspect(composed: Composed, image: str) -> dict[str, Any]:
 
 def built(composed: Composed, name: str) -> dict[str, Any]:
     return inspect(composed, composed.call("ci/build-image", "--list", name).stdout.split()[0])
+
+
+@pytest.fixture(scope="module")
+def second_image(composed: Composed, second_version: str) -> Iterator[str]:
+    """The second version's image under another name; forgotten again."""
+    yield model_image(composed, second_version)
+    composed.call("docker", "image", "rm", "--force", f"{UNDER_TEST}:{second_version}")
 
 
 @pytest.mark.parametrize("name", COMPONENTS)
@@ -53,40 +69,90 @@ def test_the_same_inputs_are_the_same_digest(composed: Composed) -> None:
     assert built(composed, "plant-simulator")["Id"] == before
 
 
-def test_a_new_model_leaves_the_image_of_the_backend_as_it_is(
+def test_a_new_model_leaves_the_image_of_every_component_as_it_is(
     composed: Composed, second_version: str
 ) -> None:
-    before = built(composed, "backend")["Id"]
+    before = {name: built(composed, name)["Id"] for name in COMPONENTS}
 
     image = model_image(composed, second_version)
-    said = composed.call("ci/build-image", "backend").stdout
+    said = composed.call("ci/build-image", *COMPONENTS).stdout
 
     assert inspect(composed, image)["Config"]["Labels"]["org.opencontainers.image.version"] == second_version
-    assert "unchanged" in said
-    assert built(composed, "backend")["Id"] == before == composed.container("backend")["Image"]
+    assert said.count("unchanged") == len(COMPONENTS)
+    assert {name: built(composed, name)["Id"] for name in COMPONENTS} == before
+    assert composed.container("backend")["Image"] == before["backend"]
 
 
-def test_a_new_backend_leaves_the_image_of_the_model_as_it_is(
-    composed: Composed, second_version: str, tmp_path: Path
+@pytest.mark.parametrize("folder", SOURCES)
+def test_new_software_changes_what_its_own_image_is_made_of_and_no_other(
+    composed: Composed, folder: str, tmp_path: Path
 ) -> None:
-    before, backend = inspect(composed, model_image(composed, second_version)), built(composed, "backend")
     clone = clone_of_this(composed, tmp_path / "clone")
-    edited = clone / "backend" / "src" / "backend" / "__init__.py"
-    edited.write_text(edited.read_text() + "\nEDITED = True\n")
+    edit(clone, folder)
+
+    listed = composed.call(clone / "ci" / "build-image", "--list", *COMPONENTS).stdout.splitlines()
+
+    changed = {name for name, line in zip(COMPONENTS, listed, strict=True) if "inputs have changed" in line}
+    assert changed == {SOURCES[folder]}
+
+
+def test_new_software_of_every_component_leaves_the_image_of_the_model_as_it_is(
+    composed: Composed, second_version: str, second_image: str, tmp_path: Path
+) -> None:
+    before, backend = inspect(composed, second_image), built(composed, "backend")
+    clone = clone_of_this(composed, tmp_path / "clone")
+    for folder in set(SOURCES) - {"model-service"}:
+        edit(clone, folder)
 
     composed.call("env", f"IMAGE_PREFIX={UNDER_TEST}", clone / "ci" / "build-image", "backend")
+    sources = f"PYTHONPATH={clone / 'ml-pipeline' / 'src'}:{clone / 'model-service' / 'src'}"
+    image = model_image(composed, second_version, sources)
 
     changed = f"{UNDER_TEST}/backend:{backend['Config']['Labels']['org.opencontainers.image.version']}"
     assert inspect(composed, changed)["Id"] != backend["Id"]
-    assert inspect(composed, model_image(composed, second_version))["Id"] == before["Id"]
+    assert inspect(composed, image)["Id"] == before["Id"]
     composed.call("docker", "image", "rm", changed)
 
 
+def edit(clone: Path, folder: str) -> None:
+    (file,) = (clone / folder / "src").glob("*/__init__.py")
+    file.write_text(file.read_text() + "\nEDITED = True\n")
+
+
+@pytest.mark.parametrize("name", [*COMPONENTS, "model-image"])
+def test_an_image_is_audited_down_to_its_debian_packages(
+    composed: Composed, second_version: str, second_image: str, name: str
+) -> None:
+    """By a stand-in of a database: one hole of Debian's is open still, another is mended in a newer base."""
+    hole = {"summary": "a hole", "modified": "2026-01-01T00:00:00Z"}
+    settings = ["ML_PIPELINE_IMAGE_NAME=" + UNDER_TEST, f"MODEL_VERSION={second_version}"]
+    with Database.running() as database:
+        scan = ["env", *settings, f"OSV_URL={database.url}", "ci/scan", name]
+        scan += [] if name == "model-image" else ["image"]
+        database.known["zlib"] = {"id": "DEBIAN-1", **hole}
+        still_open = composed.call(*scan, check=False)
+        database.known["openssl"] = {
+            "id": "DEBIAN-2",
+            **hole,
+            "events": [{"introduced": "0"}, {"fixed": "9"}],
+        }
+        mended = composed.call(*scan, check=False)
+
+    parts = json.loads((ROOT / "build" / "scan" / f"{name}.cdx.json").read_text())["components"]
+    debian = {part["name"] for part in parts if part.get("purl", "").startswith("pkg:deb/debian/")}
+    assert {"libc6", "python3", "zlib1g"} <= debian
+    assert any(part.get("purl", "").startswith("pkg:pypi/") for part in parts)
+    assert still_open.returncode == 0, still_open.stdout
+    assert "1 vulnerabilities known, 0 of them mended" in still_open.stdout
+    assert mended.returncode == 1
+    assert "openssl: DEBIAN-2, mended in Debian:" in mended.stdout
+
+
 def test_what_is_published_is_what_is_pulled_by_its_digest(
-    composed: Composed, second_version: str, registry: str, tmp_path: Path
+    composed: Composed, second_version: str, second_image: str, registry: str, tmp_path: Path
 ) -> None:
     """A component's image and a model's, pushed to a registry, and what a deployment would name of them."""
-    model, clone = model_image(composed, second_version), clone_of_this(composed, tmp_path / "clone")
+    model, clone = second_image, clone_of_this(composed, tmp_path / "clone")
     of_model = {"MODEL_VERSION": second_version, "ML_PIPELINE_IMAGE_NAME": UNDER_TEST}
     local = {"nats": built(composed, "nats")["Id"], "model-image": inspect(composed, model)["Id"]}
 
@@ -147,7 +213,7 @@ def clone_of_this(composed: Composed, folder: Path) -> Path:
     return folder
 
 
-def model_image(composed: Composed, version: str) -> str:
+def model_image(composed: Composed, version: str, *more: str) -> str:
     """Let the Model Image of a version be built, as ci/deploy does, and return its name."""
     settings = {
         "ML_PIPELINE_ARTIFACTS": composed.folder / "artifacts",
@@ -158,5 +224,5 @@ def model_image(composed: Composed, version: str) -> str:
         "ML_PIPELINE_BASE_IMAGE": composed.environment["BASE_IMAGE"],
     }
     given = [f"{name}={value}" for name, value in settings.items()]
-    composed.call("env", *given, "ml-pipeline/.venv/bin/ml-pipeline", "image", version)
+    composed.call("env", *given, *more, "ml-pipeline/.venv/bin/ml-pipeline", "image", version)
     return f"{UNDER_TEST}:{version}"
