@@ -206,9 +206,10 @@ def _wait_ready(container: str, address: str) -> None:
 
 
 def _wait_healthy(container: str) -> None:
+    # On a busy machine a check may take too long some times and the container be unhealthy for a while.
     deadline = time.monotonic() + HEALTHY_S
     while (health := _docker("inspect", "--format={{.State.Health.Status}}", container)) != "healthy":
-        if health == "unhealthy" or time.monotonic() > deadline:
+        if time.monotonic() > deadline:
             raise ImageError(f"the image's own health check says {health}")
         time.sleep(0.2)
 
