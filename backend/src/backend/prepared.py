@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Dialect, Executable, Insert, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm.attributes import manager_of_class
+from sqlalchemy.orm import class_mapper
 from sqlmodel import Session, SQLModel
 
 Values = Mapping[str, Any]
@@ -93,7 +93,8 @@ def inserting(model: type[SQLModel], finish: Callable[[Upsert], Executable]) -> 
 
 def loaded(model: type[ModelT], row: Any) -> ModelT:
     """A row of a model's table as an object that belongs to no session: nobody writes what changes in it."""
-    found: ModelT = manager_of_class(model).new_instance()
+    # Asking for the mapper also makes it ready, where nobody has used one in this process.
+    found: ModelT = class_mapper(model).class_manager.new_instance()
     found.__dict__.update(row._asdict())
     return found
 
