@@ -145,9 +145,10 @@ def _finish(session: Session) -> None:
         write_changes(session)
 
 
-def _forget(session: Any, transaction: SessionTransaction) -> None:  # noqa: ARG001
+def _forget(session: Any, transaction: SessionTransaction) -> None:
     """What was read in a transaction, and the connection that it had, end with it."""
-    session.info.clear()
+    if transaction.parent is None:
+        session.info.clear()
 
 
 event.listen(Session, "after_transaction_end", _forget)
