@@ -81,6 +81,8 @@ def estimates(
     names = [offer.additive for offer in offers]
     deviation = sd_pct(outcome, kilograms @ outcome.added_per_kg)
     usual, deviation = (deviation / correction.scatter).tolist(), deviation.tolist()
+    # Of the steel that was told, not of what is believed: who edits kilograms knows that mass alone.
+    growing = (np.sqrt(outcome.recovery_variance) * (heat.steel_mass_t / outcome.mass_t)).tolist()
     result = {}
     for e, element in enumerate(outcome.elements):
         model, sd = outcome.models[e], deviation[e]
@@ -92,7 +94,12 @@ def estimates(
             correction_pct=corrected[e],
             predicted_pct=predicted,
             sd_pct=usual[e],
-            interval_pct=Interval(level=station.interval_level, low=predicted - half, high=predicted + half),
+            interval_pct=Interval(
+                level=station.interval_level,
+                low=predicted - half,
+                high=predicted + half,
+                half_per_added_pct=model.interval_factor * growing[e],
+            ),
             window=window,
             probability_inside=None if window is None else probability_inside(window, predicted, stretched),
             slope_pct_per_kg=by_name(names, slopes[e]),
