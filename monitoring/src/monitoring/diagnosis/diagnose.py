@@ -21,6 +21,7 @@ from monitoring.diagnosis.people import aims, people
 from monitoring.diagnosis.reference import Reference, by_lot, standardised
 from monitoring.diagnosis.surprises import Surprises, surprises_of
 from monitoring.diagnosis.together import together
+from monitoring.diagnosis.told_apart import told_apart
 from monitoring.measures.treatments import ROW
 
 TOGETHER_WITHIN = 200  # treatments between alarms of one finding
@@ -52,13 +53,14 @@ def diagnose(rows: pl.LazyFrame, reference: Reference) -> Diagnosed:
     pairs = by_lot(found, standard, reference)
     known = [(a, e) for a, elements in reference.lots.items() for e in elements]
     judged = pl.DataFrame(known, schema={"additive": pl.String, "element": pl.String}, orient="row")
-    pairs = pairs.join(judged, on=["additive", "element"])
+    pairs = pairs.join(judged, on=["additive", "element"]).sort(ROW, "additive")
     added = sorted({element for _, element in known})
     readings = _readings(rows, found, reference)
+    told = told_apart(pairs, standard, reference)
     errors = pl.concat(
         [
-            lots(pairs, standard, reference),
-            together(pairs, reference),
+            lots(told.lots, reference),
+            together(told.changes, reference),
             grades(standard.filter(pl.col("element").is_in(added))),
         ]
     )
@@ -129,7 +131,10 @@ def _errors(
         def named(test: dict[str, Any], since: int, upto: int) -> list[Explanation]:
             window = pl.col(ROW).is_between(since, upto)
             inputs = _drifted(drifted, readings, reference, since, upto)
-            return _believed(test, explain(standard.filter(window), pairs.filter(window), inputs))
+            explained = explain(standard.filter(window), pairs.filter(window), inputs)
+            # With a figure for each element of each grade much can be explained: so it must have been seen.
+            seen = not group.filter(pl.col("row") <= upto, kind="grade").is_empty()
+            return _believed(test, [one for one in explained if seen or one.cause != "practice"])
 
         now = named(first, since, max(last, min(alarm + LOOK_ON, last_row)))
         best = now[0]
