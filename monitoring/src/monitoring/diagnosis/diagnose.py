@@ -78,8 +78,20 @@ def diagnose(rows: pl.LazyFrame, reference: Reference) -> Diagnosed:
         *_inputs(drifted, at),
         *_people(aiming, aimed, at),
     ]
+    findings = [one for one in findings if not _is_by_a_wrong_model(one, findings)]
     alarms = pl.concat([errors, drifted, aiming]).sort("row")
     return Diagnosed(sorted(findings, key=lambda one: one.alarm_row), found, standard, alarms)
+
+
+def _is_by_a_wrong_model(people: Finding, findings: list[Finding]) -> bool:
+    """Where people aim is told by what the model believes, which says nothing where it is wrong itself."""
+    return people.cause == "aim" and any(
+        one.cause == "practice"
+        and one.station == people.station
+        and set(people.elements) <= set(one.elements)
+        and one.since_row <= people.alarm_row
+        for one in findings
+    )
 
 
 class _At:
