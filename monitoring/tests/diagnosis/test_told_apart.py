@@ -82,7 +82,7 @@ def test_a_change_is_looked_for_within_chance_where_there_is_none() -> None:
     found = pl.concat(played(lambda n, lot, e: 0.0, seed=seed).changes for seed in range(12))
 
     for (kind,), of in found.group_by("kind"):
-        assert (of["estimate"] / of["sd"]).pow(2).mean() == pytest.approx(1.0, abs=0.4), kind  # type: ignore[operator]
+        assert (of["estimate"] / of["sd"]).pow(2).mean() == pytest.approx(1.0, abs=0.4), kind
 
 
 def test_a_sample_that_read_high_at_tapping_is_no_news_at_the_ladle_furnace() -> None:

@@ -68,7 +68,8 @@ def loop(settings: Settings, environment: dict[str, str], scenario: str) -> None
             judge_alarms(story, PLAYED.get(scenario, ()))
             if scenario == "story" and _pids(processes) != backend:
                 missing = missing or "the backend was started again"
-            loop_page.write(story, settings.root / FOLDER, settings.root / DOCS, scenario, missing)
+            docs = settings.root / DOCS if scenario == "story" and not missing else None
+            loop_page.write(story, settings.root / FOLDER, docs, scenario, missing)
         finally:
             with step("stop everything that was started"):
                 processes.stop_all()

@@ -140,13 +140,15 @@ def _errors(
         alarm, last = int(first["row"]), int(group["row"][-1])
         since = max(int(first["since"]), alarm - LOOK_BACK)
 
-        def named(test: dict[str, Any], since: int, upto: int) -> list[Explanation]:
+        def named(
+            test: dict[str, Any], since: int, upto: int, of_group: pl.DataFrame = group
+        ) -> list[Explanation]:
             window = pl.col(ROW).is_between(since, upto)
             inputs = _drifted(drifted, readings, reference, since, upto)
             explained = explain(standard.filter(window), pairs.filter(window), inputs)
             # With a figure for each element of each grade much can be explained: so it must have been seen.
-            seen = not group.filter(pl.col("row") <= upto, kind="grade").is_empty()
-            return _believed(test, [one for one in explained if seen or one.cause != "practice"])
+            is_seen = not of_group.filter(pl.col("row") <= upto, kind="grade").is_empty()
+            return _believed(test, [one for one in explained if is_seen or one.cause != "practice"])
 
         now = named(first, since, max(last, min(alarm + LOOK_ON, last_row)))
         best = now[0]
@@ -249,17 +251,24 @@ def _people(aiming: pl.DataFrame, aimed: pl.DataFrame, at: _At) -> Iterator[Find
         for group in _close(of):
             row = group.row(0, named=True)
             alarm, last = int(row["row"]), int(group["row"][-1])
-            window = aimed.filter(
-                pl.col(ROW).is_between(int(row["since"]), last), station=row["station"], element=element
-            )
-            effect = window.select(pl.col("aimed_pct").mean()).item()
+            here = aimed.filter(station=row["station"], element=element)
+            window = here.filter(pl.col(ROW).is_between(int(row["since"]), last))
+            effect = row["estimate"] * window.filter("is_own")["sd_pct"].mean()
             explained = Explanation("aim", None, row["station"], [str(element)], [], effect, 0.0)
             evidence = {
                 "tests": _tests(group),
                 "aimed_pct": effect,
-                "was_shown": window.select(pl.col("was_shown").mean()).item(),
+                "was_shown": window["was_shown"].mean(),
+                "override_rate": _override_rate(window),
+                "override_rate_before": _override_rate(here.filter(pl.col(ROW) < int(row["since"]))),
             }
             yield _finding(at, explained, "aim", [], int(row["since"]), alarm, last, evidence)
+
+
+def _override_rate(of: pl.DataFrame) -> float | None:
+    """How many of the recommendations that were shown were changed: another question than by how much."""
+    rate = of.filter("was_shown")["is_own"].mean()
+    return float(rate) if isinstance(rate, float) else None
 
 
 def _finding(

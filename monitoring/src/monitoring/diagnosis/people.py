@@ -56,11 +56,11 @@ COLUMNS = [
 
 
 def aims(rows: pl.LazyFrame, reference: Reference) -> pl.DataFrame:
-    """Return one row per treatment and element whose window has an aim: `was_shown` says that a recommendation
-    of the model was decided on, `is_own` that people added what they wanted. Heats that
-    were decided on the handbook's answer are left out. `aimed_pct`: how much higher
-    (wt %) that was to land than what they were shown, or, without, than usual; `landed_pct`, than usual;
-    `aimed` and `landed` the same in standard deviations of the grade in the training heats.
+    """Return one row per treatment and element whose window has an aim: `was_shown` says that a
+    recommendation of the model was decided on, `is_own` that people added what they wanted. Heats that were
+    decided on the handbook's answer are left out. `aimed_pct`: how much higher (wt %) that was to land than
+    what they were shown, or, without, than usual; `landed_pct`, than usual; `aimed` and `landed` the same in
+    standard deviations of the grade in the training heats (`sd_pct`).
     """
     treatments = (
         in_force(rows.select(COLUMNS).collect()).sort("completed_at", ROW).drop(ROW).with_row_index(ROW)
@@ -107,7 +107,7 @@ def aims(rows: pl.LazyFrame, reference: Reference) -> pl.DataFrame:
         .sort(ROW, "element")
         .select(
             ROW, "station", "grade", "element", "was_shown", "is_own",
-            "aimed", "aimed_pct", "landed", "landed_pct",
+            "aimed", "aimed_pct", "landed", "landed_pct", pl.col("k").alias("sd_pct"),
         )
         .collect()
     )  # fmt: skip
