@@ -27,6 +27,7 @@ from bench.plant_heats import ROOT
 OUTPUT = ROOT / "docs" / "detection"
 CELL_W, CELL_H, LEFT, TOP, EDGE = 58, 30, 160, 128, 8
 DELAYS_W, DELAYS_H = 760, 220
+MET = {True: "met", False: "**missed**"}
 NAMES = {
     "lot": "the lot",
     "element": "spectrometer or recovery of an element",
@@ -70,11 +71,12 @@ def page(found: Found, verdict: list[rows.Row]) -> str:
     hits = sum(delay <= WITHIN_AFFECTED_HEATS for delay in found.delays)
     least, most = wilson(hits, len(found.delays))
     judged = "".join(
-        f"| {row['what']} | {row['bar']} | {row['measured']:.3g} | {'met' if row['met'] else '**missed**'} |\n"
+        f"| {row['what']} | {row['bar']} | {row['measured']:.3g} | {MET[bool(row['met'])]} |\n"
         for row in verdict
         if row["bar"]
     )
     kinds = ", ".join(f"{false.count(cause)} {NAMES.get(cause, cause)}" for cause in sorted(set(false)))
+    of_kinds = f" ({kinds})" if kinds else ""
     return f"""# What monitoring names, and what was true
 
 Made by `make report ONLY=detection`, from the last `make bench ONLY=detection`; no number in here is written
@@ -86,18 +88,18 @@ of this run (plant, healthy heats, bad lots, scenarios): {", ".join(map(str, fou
 | what | bar | measured | |
 |---|---|---|---|
 {judged}
-A lot with 4 % less manganese than its certificate says was named within {WITHIN_AFFECTED_HEATS} affected heats
-in {hits} of {len(found.delays)} replays ({100 * least:.0f} to {100 * most:.0f} %, 95 % interval), within
-{LATER} in {sum(delay <= LATER for delay in found.delays)}. In {found.healthy_heats:,} heats of a healthy plant
-there were {len(false)} false alarms{f" ({kinds})" if kinds else ""}: {low:.2f} to {high:.2f} in {PER_HEATS:,}
+A lot with 4 % less manganese than its certificate says was named within {WITHIN_AFFECTED_HEATS} affected
+heats in {hits} of {len(found.delays)} replays ({100 * least:.0f} to {100 * most:.0f} %, 95 % interval),
+within {LATER} in {sum(delay <= LATER for delay in found.delays)}. In {found.healthy_heats:,} heats of a
+healthy plant there were {len(false)} false alarms{of_kinds}: {low:.2f} to {high:.2f} in {PER_HEATS:,}
 (95 % interval). {len(found.alarms) - len(false)} more were of lots that truly were 2.5 % or more off.
 
 ![affected heats until the lot was named](delays.svg)
 
 ## Named cause against true cause
 
-Share of the {found.replays} replays of each scenario in which a cause was named after it began; its own cause is
-framed. A replay may name several: what else happens by chance is in the row too.
+Share of the {found.replays} replays of each scenario in which a cause was named after it began; its own
+cause is framed. A replay may name several: what else happens by chance is in the row too.
 
 ![named cause against true cause](confusion.svg)
 
@@ -107,8 +109,8 @@ framed. A replay may name several: what else happens by chance is in the row too
 ## What cannot be told sooner
 
 A spectrometer that reads 1.5 % of manganese too high shows as 1.5 % more manganese from every alloy, and in
-nothing else: the first sample reads high too, and the ladle furnace starts from the reading of tapping. Honest
-lots differ by about 0.9 %, and a healthy spectrometer by 0.4 % from one recalibration to the next. So it can be
+nothing else: the first sample reads high too, and the ladle furnace starts from the reading of tapping.
+Honest lots differ by about 0.9 %, and a healthy spectrometer by 0.4 % from one recalibration to the next. So it can be
 told only by lots that were in use before and after, and over several lots: its replays are longer than the
 others. A check standard shows the same in one reading, and is what the sentence of the alarm asks for first.
 """
