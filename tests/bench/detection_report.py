@@ -27,6 +27,7 @@ from bench.plant_heats import ROOT
 OUTPUT = ROOT / "docs" / "detection"
 CELL_W, CELL_H, LEFT, TOP, EDGE = 58, 30, 160, 128, 8
 DELAYS_W, DELAYS_H = 760, 220
+RIGHT, WRONG = "21,128,61", "185,28,28"
 MET = {True: "met", False: "**missed**"}
 NAMES = {
     "lot": "the lot",
@@ -110,9 +111,9 @@ cause is framed. A replay may name several: what else happens by chance is in th
 
 A spectrometer that reads 1.5 % of manganese too high shows as 1.5 % more manganese from every alloy, and in
 nothing else: the first sample reads high too, and the ladle furnace starts from the reading of tapping.
-Honest lots differ by about 0.9 %, and a healthy spectrometer by 0.4 % from one recalibration to the next. So it can be
-told only by lots that were in use before and after, and over several lots: its replays are longer than the
-others. A check standard shows the same in one reading, and is what the sentence of the alarm asks for first.
+Honest lots differ by about 0.9 %, and a healthy spectrometer by 0.4 % from one recalibration to the next. So
+it can be told only by lots that were in use before and after, and over several lots: its replays are longer
+than the others. A check standard shows it in one reading, and is what the alarm's sentence asks for first.
 """
 
 
@@ -136,36 +137,22 @@ def matrix(found: Found) -> str:
     order = list(dict.fromkeys(found.expected.values()))
     causes = order + sorted(named - set(order))
     width, height = LEFT + CELL_W * len(causes) + EDGE, TOP + CELL_H * len(shares) + EDGE
-    parts = [_opening(width, height, "named cause against true cause")]
+    cells, frames = [_opening(width, height, "named cause against true cause")], []
     for column, cause in enumerate(causes):
-        x = LEFT + CELL_W * (column + 0.5)
-        parts.append(
-            f'<text transform="translate({x:.0f},{TOP - 8}) rotate(-40)">{html.escape(cause)}</text>'
-        )
+        at = f"translate({LEFT + CELL_W * (column + 0.5):.0f},{TOP - 8}) rotate(-40)"
+        cells.append(f'<text transform="{at}">{html.escape(cause)}</text>')
     for line, (scenario, of) in enumerate(shares.items()):
         y = TOP + CELL_H * line
-        parts.append(
-            f'<text x="{LEFT - 8}" y="{y + CELL_H / 2 + 4:.0f}" text-anchor="end">{html.escape(scenario)}</text>'
-        )
+        cells.append(_text(LEFT - 8, y + CELL_H / 2 + 4, scenario, "end"))
         for column, cause in enumerate(causes):
-            x, share = LEFT + CELL_W * column, of.get(cause, 0.0)
-            is_own = cause == found.expected[scenario]
-            shade = "21,128,61" if is_own else "185,28,28"
-            parts.append(
-                f'<rect x="{x}" y="{y}" width="{CELL_W}" height="{CELL_H}" fill="rgba({shade},{0.75 * share:.2f})" '
-                f'stroke="#e2e8f0"/>'
-            )
+            x, share, is_own = LEFT + CELL_W * column, of.get(cause, 0.0), cause == found.expected[scenario]
+            colour = f"rgba({RIGHT if is_own else WRONG},{0.75 * share:.2f})"
+            cells.append(_box(x, y, CELL_W, CELL_H, colour, "#e2e8f0", 1))
             if share or is_own:
-                parts.append(
-                    f'<text x="{x + CELL_W / 2:.0f}" y="{y + CELL_H / 2 + 4:.0f}" text-anchor="middle">{share:.2f}</text>'
-                )
-    for line, scenario in enumerate(shares):  # above every other line
-        x = LEFT + CELL_W * causes.index(found.expected[scenario])
-        parts.append(
-            f'<rect x="{x + 1}" y="{TOP + CELL_H * line + 1}" width="{CELL_W - 2}" height="{CELL_H - 2}" fill="none" '
-            'stroke="#0f172a" stroke-width="2"/>'
-        )
-    return "".join(parts) + "</svg>\n"
+                cells.append(_text(x + CELL_W / 2, y + CELL_H / 2 + 4, f"{share:.2f}", "middle"))
+            if is_own:
+                frames.append(_box(x + 1, y + 1, CELL_W - 2, CELL_H - 2, "none", "#0f172a", 2))
+    return "".join(cells + frames) + "</svg>\n"
 
 
 def delays(found: list[float]) -> str:
@@ -182,36 +169,41 @@ def delays(found: list[float]) -> str:
 
     parts = [_opening(DELAYS_W, DELAYS_H, "share of bad lots named, against affected heats")]
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        parts.append(
-            f'<line x1="{left}" x2="{DELAYS_W - right}" y1="{y(share):.0f}" y2="{y(share):.0f}" stroke="#e2e8f0"/>'
-            f'<text x="{left - 6}" y="{y(share) + 4:.0f}" text-anchor="end">{100 * share:.0f} %</text>'
-        )
-    for heats in range(0, LATER + 1, 5):
-        parts.append(f'<text x="{x(heats):.0f}" y="{DELAYS_H - 16}" text-anchor="middle">{heats}</text>')
-    parts.append(
-        f'<line x1="{x(WITHIN_AFFECTED_HEATS):.0f}" x2="{x(WITHIN_AFFECTED_HEATS):.0f}" y1="{top}" '
-        f'y2="{top + down}" stroke="#b91c1c" stroke-dasharray="4 3"/>'
-    )
+        parts.append(_line([(left, y(share)), (DELAYS_W - right, y(share))], "#e2e8f0"))
+        parts.append(_text(left - 6, y(share) + 4, f"{100 * share:.0f} %", "end"))
+    parts += [_text(x(heats), DELAYS_H - 16, str(heats), "middle") for heats in range(0, LATER + 1, 5)]
+    in_time = x(WITHIN_AFFECTED_HEATS)
+    parts.append(_line([(in_time, top), (in_time, top + down)], "#b91c1c"))
     points = [(0.0, 0.0)]
     for n, delay in enumerate(known, start=1):
         if delay <= LATER:
             points += [(delay, points[-1][1]), (delay, n / len(found))]
     points.append((float(LATER), points[-1][1]))
-    line = " ".join(f"{x(heats):.1f},{y(share):.1f}" for heats, share in points)
-    parts.append(f'<polyline points="{line}" fill="none" stroke="#0f172a" stroke-width="2"/>')
-    parts.append(
-        f'<text x="{left + across / 2:.0f}" y="{DELAYS_H - 2}" text-anchor="middle">affected heats until the lot was '
-        f"named (share of {len(found)} replays)</text>"
-    )
+    parts.append(_line([(x(heats), y(share)) for heats, share in points], "#0f172a"))
+    below = f"affected heats until the lot was named (share of {len(found)} replays)"
+    parts.append(_text(left + across / 2, DELAYS_H - 2, below, "middle"))
     return "".join(parts) + "</svg>\n"
 
 
+def _text(x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}">{html.escape(text)}</text>'
+
+
+def _box(x: float, y: float, width: float, height: float, fill: str, stroke: str, thick: int) -> str:
+    at = f'x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{height:.0f}"'
+    return f'<rect {at} fill="{fill}" stroke="{stroke}" stroke-width="{thick}"/>'
+
+
+def _line(points: list[tuple[float, float]], stroke: str) -> str:
+    along = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return f'<polyline points="{along}" fill="none" stroke="{stroke}" stroke-width="1.6"/>'
+
+
 def _opening(width: float, height: float, label: str) -> str:
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
-        f'role="img" aria-label="{label}"><style>text{{font:12px system-ui,sans-serif;fill:#334155}}</style>'
-        f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>'
-    )
+    style = "<style>text{font:12px system-ui,sans-serif;fill:#334155}</style>"
+    box = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}"'
+    opening = f'<svg xmlns="http://www.w3.org/2000/svg" {box} role="img" aria-label="{label}">'
+    return opening + style + _box(0, 0, width, height, "#ffffff", "none", 0)
 
 
 if __name__ == "__main__":
