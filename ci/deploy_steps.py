@@ -3,9 +3,11 @@
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+BEGAN = time.monotonic()
 PIPELINE = ROOT / "ml-pipeline" / ".venv" / "bin" / "ml-pipeline"
 
 
@@ -14,7 +16,8 @@ class DeployError(Exception):
 
 
 def say(what):
-    print(f"deploy: {what}", flush=True)
+    """Say what was done, and how many seconds after the beginning."""
+    print(f"deploy: {time.monotonic() - BEGAN:5.1f} s  {what}", flush=True)
 
 
 def run(*command, env=None):

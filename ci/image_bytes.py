@@ -10,6 +10,7 @@ import json
 import subprocess
 import tarfile
 import tempfile
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,43 +20,45 @@ FORGOTTEN = ("container", "container_config", "docker_version")
 def normalise(name, layers_below, at):
     """Put the image `name` in place of itself, with times `at` (seconds since 1970)."""
     with tempfile.TemporaryDirectory(prefix="image-") as made:
-        saved, written = Path(made) / "saved.tar", Path(made) / "written.tar"
+        saved, part = Path(made) / "saved.tar", Path(made) / "layer.tar"
         subprocess.run(["docker", "save", "--output", saved, name], check=True)
-        with tarfile.open(saved) as old, tarfile.open(written, "w") as new:
+        with tarfile.open(saved) as old, loading() as new:
             (manifest,) = json.load(old.extractfile("manifest.json"))
             config = json.load(old.extractfile(manifest["Config"]))
-            layers = []
+            layers = [f"{number}.tar" for number in range(len(manifest["Layers"]))]
             for number, layer in enumerate(manifest["Layers"]):
                 member = old.getmember(layer)
                 while member.issym():  # one layer that is there twice is saved once
                     member = old.getmember(
                         str(Path(member.name).parent / member.linkname).replace("/../", "/")
                     )
-                part = Path(made) / "layer.tar"
                 if number < layers_below:
-                    part.write_bytes(old.extractfile(member).read())
-                else:
-                    rewrite_layer(old.extractfile(member), part, at)
-                digest = hashlib.file_digest(part.open("rb"), "sha256").hexdigest()
-                if number >= layers_below:
-                    config["rootfs"]["diff_ids"][number] = f"sha256:{digest}"
-                layers.append(f"{number}-{digest}.tar")
-                new.add(part, layers[-1])
+                    entry = tarfile.TarInfo(layers[number])
+                    entry.size = member.size
+                    new.addfile(entry, old.extractfile(member))
+                    continue
+                rewrite_layer(old.extractfile(member), part, at)
+                with part.open("rb") as written:
+                    digest = hashlib.file_digest(written, "sha256").hexdigest()
+                config["rootfs"]["diff_ids"][number] = f"sha256:{digest}"
+                new.add(part, layers[number])
             body = json.dumps(clean(config, at), sort_keys=True, separators=(",", ":")).encode()
             config_name = f"{hashlib.sha256(body).hexdigest()}.json"
             put(new, config_name, body)
             told = [{"Config": config_name, "RepoTags": manifest["RepoTags"], "Layers": layers}]
             put(new, "manifest.json", json.dumps(told).encode())
-        before = subprocess.run(
-            ["docker", "image", "inspect", "--format={{.Id}}", name],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        subprocess.run(
-            ["docker", "load", "--quiet", "--input", written], check=True, stdout=subprocess.DEVNULL
-        )
-    return before.stdout.strip()
+
+
+@contextmanager
+def loading():
+    """A tar that the engine loads while it is written."""
+    command = ["docker", "load", "--quiet"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as engine:
+        with tarfile.open(fileobj=engine.stdin, mode="w|") as tar:
+            yield tar
+        engine.stdin.close()
+        if engine.wait():
+            raise subprocess.CalledProcessError(engine.returncode, command)
 
 
 def rewrite_layer(layer, target, at):

@@ -49,8 +49,13 @@ class RunningDemo:
     @property
     def headers(self) -> dict[str, str]:
         """What a program sends that may read, decide, tell and keep."""
-        (secret,) = [one["secret"] for one in self._access["tokens"] if one["name"] == "programs"]
+        (secret,) = [one["secret"] for one in self.tokens if one["name"] == "programs"]
         return {"Authorization": f"Bearer {secret}"}
+
+    @property
+    def tokens(self) -> list[dict[str, Any]]:
+        """Of programs: name, scopes and secret."""
+        return list(self._access["tokens"])
 
     @property
     def _access(self) -> Any:

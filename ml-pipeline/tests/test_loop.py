@@ -12,8 +12,8 @@ from conftest import make_folders
 from ml_pipeline import ledger, pipeline, registry, watching
 from ml_pipeline.errors import GateError
 from ml_pipeline.loop import APPROVED, DEGRADED, JUDGED, Rules, Told, hear, retrain_if_due, why_not
+from ml_pipeline.promotion import promote
 from ml_pipeline.release import linked
-from ml_pipeline.releasing import promote
 from ml_pipeline.work import Folders
 
 NEW = "cd" * 32

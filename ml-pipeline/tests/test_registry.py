@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from ml_pipeline import ledger, pipeline, registry
 from ml_pipeline.errors import GateError, RegistryError
 from ml_pipeline.pipeline import Folders
-from ml_pipeline.releasing import promote
+from ml_pipeline.promotion import promote
 
 
 def quiet(_: str) -> None:

@@ -208,3 +208,15 @@ def _nothing_added(bundle: Bundle, heat: Heat) -> ElementEstimate:
     request = asked()
     asked_about = PredictionRequest(heat=heat, additives=request.additives, additions=[], recent_heats=[])
     return predict(bundle, asked_about).elements["Mn"]
+
+
+def test_the_intervals_width_follows_from_what_is_told_for_other_kilograms(bundle: Bundle) -> None:
+    mass_t = asked().heat.steel_mass_t
+    assay = next(offer for offer in asked().additives if offer.additive == "SiMn").assay["Mn"]
+    few, many = (_predict(bundle, asked(), SiMn=kg).elements["Mn"].interval_pct for kg in (200.0, 1500.0))
+
+    assert few.half_per_added_pct == many.half_per_added_pct
+    half = [few.half_per_added_pct * kg * assay / (1000 * mass_t) for kg in (200.0, 1500.0)]
+    fixed_square = ((few.high - few.low) / 2) ** 2 - half[0] ** 2
+    assert (many.high - many.low) / 2 == pytest.approx(math.sqrt(fixed_square + half[1] ** 2))
+    assert many.high - many.low > few.high - few.low

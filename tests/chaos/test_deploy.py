@@ -4,15 +4,19 @@ import json
 import os
 import sqlite3
 import subprocess
-from contextlib import closing
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import lake
 from running_demo import ROOT, RunningDemo, demo_running, get, wait_until
 
 HISTORY_HEATS = 600
-HEATS, HEATS_PER_MINUTE = 120, 150
+BATCH, HEATS_PER_MINUTE = 20, 150
+BATCH_S = 120.0
 PIPELINE = ROOT / "ml-pipeline" / ".venv" / "bin" / "ml-pipeline"
 PLANT = ROOT / "infra" / "plant-simulator" / ".venv" / "bin" / "plant-simulator"
 SERVING = ("backend-serve", "backend-consume", "backend-publish")
@@ -60,56 +64,84 @@ def versions(demo: RunningDemo) -> set[str]:
     return {folder.name for folder in folders if folder.is_dir() and not folder.is_symlink()}
 
 
-def live(demo: RunningDemo) -> dict[str, Any]:
-    return dict(get(f"{demo.urls['model_service']}/v1/model") or {})
+def model_at(demo: RunningDemo, address: str = "model_service") -> dict[str, Any]:
+    return dict(get(f"{demo.urls[address]}/v1/model") or {})
 
 
-def play(demo: RunningDemo) -> "subprocess.Popen[bytes]":
-    """Start the heats of a plant, at a pace."""
-    tokens = json.loads((demo.folder / "access.json").read_text())["tokens"]
-    (secret,) = [token["secret"] for token in tokens if token["name"] == "plant-simulator"]
-    which = ("--heats", str(HEATS), "--first-heat-no", "20001", "--seed", "1", "--leave-every", "0")
+@contextmanager
+def playing(demo: RunningDemo) -> Iterator[list[dict[str, Any]]]:
+    """Heats of a plant, a batch after the other at a pace, until it is left; the plant's reports of them."""
+    (secret,) = [one["secret"] for one in demo.tokens if one["name"] == "plant-simulator"]
+    settings = {**os.environ, "PLANT_SIMULATOR_BACKEND_TOKEN": secret}
     where = ("--nats-url", demo.urls["nats"], "--backend-url", demo.urls["backend"])
-    how = ("--heats-per-minute", str(HEATS_PER_MINUTE), "--summary", demo.folder / "load.json")
-    return subprocess.Popen(
-        list(map(str, [PLANT, "play", *which, *where, *how])),
-        env={**os.environ, "PLANT_SIMULATOR_BACKEND_TOKEN": secret},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    reports: list[dict[str, Any]] = []
+    is_enough = Event()
+
+    def play() -> None:
+        while not is_enough.is_set():
+            first, summary = 20_001 + BATCH * len(reports), demo.folder / f"load-{len(reports)}.json"
+            which = (
+                "--heats",
+                str(BATCH),
+                "--first-heat-no",
+                str(first),
+                "--seed",
+                "1",
+                "--leave-every",
+                "0",
+            )
+            how = ("--heats-per-minute", str(HEATS_PER_MINUTE), "--summary", str(summary))
+            subprocess.run(
+                [PLANT, "play", *which, *where, *how], env=settings, check=True, capture_output=True
+            )
+            reports.append(json.loads(summary.read_text()))
+
+    with ThreadPoolExecutor(1) as pool:
+        played = pool.submit(play)
+        try:
+            yield reports
+        finally:
+            is_enough.set()
+            played.result()
+
+
+def wait_for_a_batch(reports: list[dict[str, Any]]) -> None:
+    """Heats begin and end with what serves now."""
+    before = len(reports)
+    wait_until(lambda: len(reports) > before + 1, BATCH_S)
 
 
 def test_a_model_goes_live_and_back_under_load_and_no_heat_is_lost(tmp_path: Path) -> None:
     with demo_running(tmp_path, HISTORY_HEATS=str(HISTORY_HEATS)) as demo:
-        first, second = str(live(demo)["version"]), train_again(demo)
+        first, second = str(model_at(demo)["version"]), train_again(demo)
         before = demo.pids
-        plant = play(demo)
-        try:
+        with playing(demo) as reports:
+            call(demo, "ci/deploy", "local", "shadow", second, "--why", "beside it first")
+            beside = str(model_at(demo, "model_shadow")["version"])
             call(demo, "ci/deploy", "local", "live", second, "--why", "more heats")
-            there = str(live(demo)["version"])
+            there = str(model_at(demo)["version"])
+            wait_for_a_batch(reports)
             call(demo, "ci/deploy", "local", "live", "--roll-back", "--why", "only trying")
-            back = str(live(demo)["version"])
-            was_playing = plant.poll() is None
-            assert plant.wait(timeout=300) == 0
-        finally:
-            plant.terminate()
-        report = json.loads((tmp_path / "load.json").read_text())
-        told = {tuple(treatment[name] for name in lake.KEY) for treatment in report["treatments"]}
+            back = str(model_at(demo)["version"])
+        told = {tuple(t[name] for name in lake.KEY) for report in reports for t in report["treatments"]}
         wait_until(lambda: told <= {tuple(r) for r in lake.rows(tmp_path).select(lake.KEY).iter_rows()})
         after, rows = demo.pids, lake.latest(lake.rows(tmp_path))
         reasons = fallback_reasons(tmp_path)
 
     mine = rows.filter([uid in {key[1] for key in told} for uid in rows["heat_uid"]])
     served = set(mine.filter(mine["recommendation_source"] == "model")["bundle_hash"])
-    assert was_playing  # else nothing was shown
-    assert (there, back) == (second, first)
-    assert report["completed"] == len(told) == mine.height == HEATS
+    assert (beside, there, back) == (second, second, first)
+    assert sum(report["completed"] for report in reports) == len(told) == mine.height == BATCH * len(reports)
     assert served == {bundle_hash(tmp_path, first), bundle_hash(tmp_path, second)}
     assert reasons <= {"the model abstained"}  # never a model that was away
     assert {name: after[name] for name in SERVING} == {name: before[name] for name in SERVING}
     entries = [json.loads(line) for line in ledger(tmp_path).read_text().splitlines()]
-    deployed = [entry for entry in entries if entry["what"] == "live"]
-    assert [(e["version"], e["why"]) for e in deployed] == [(second, "more heats"), (first, "only trying")]
+    deployed = [entry for entry in entries if entry["what"] in ("live", "shadow")]
+    assert [(e["what"], e["version"], e["why"]) for e in deployed] == [
+        ("shadow", second, "beside it first"),
+        ("live", second, "more heats"),
+        ("live", first, "only trying"),
+    ]
 
 
 def ledger(folder: Path) -> Path:

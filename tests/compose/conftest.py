@@ -98,9 +98,23 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
         project.call("infra/compose/up")
         yield project
     finally:
-        project.call(
-            "infra/compose/compose", "down", "--volumes", "--remove-orphans", "--timeout", "5", check=False
-        )
+        project.call("env", "DELETE=1", "infra/compose/down")
+        assert left_of(project.environment["COMPOSE_PROJECT"]) == []
+        assert not folder.exists()
+
+
+def left_of(name: str) -> list[str]:
+    """What the engine still has of a project."""
+    of_project = f"--filter=label=com.docker.compose.project={name}"
+    listings = (
+        ("ps", "--all", "--format={{.Names}}", of_project),
+        ("volume", "ls", "--format={{.Name}}", of_project),
+        ("network", "ls", "--format={{.Name}}", of_project),
+        ("image", "ls", "--format={{.Repository}}:{{.Tag}}", f"{name}/model"),
+    )
+    asked = [subprocess.run(["docker", *listing], capture_output=True, text=True) for listing in listings]
+    assert [done.returncode for done in asked] == [0] * len(listings)
+    return [line for done in asked for line in done.stdout.splitlines()]
 
 
 @pytest.fixture(scope="session")

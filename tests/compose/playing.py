@@ -2,7 +2,11 @@
 
 import json
 import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 import polars as pl
@@ -33,9 +37,36 @@ class Play:
         return report
 
 
-def play(composed: Composed, name: str, heats: int, per_minute: int = 0) -> Play:
+def first_heat_no(composed: Composed) -> int:
+    """A heat number from which on nothing was played before."""
+    return FIRST_HEAT_NO + (lake.rows(composed.folder).height if has_lake(composed) else 0)
+
+
+@contextmanager
+def playing(composed: Composed, batch: int, per_minute: int) -> Iterator[list[dict[str, Any]]]:
+    """Heats of a plant, a batch after the other at a pace, until it is left; the plant's reports of them."""
+    reports: list[dict[str, Any]] = []
+    is_enough, first = Event(), first_heat_no(composed)
+
+    def go_on() -> None:
+        while not is_enough.is_set():
+            number = len(reports)
+            reports.append(
+                play(composed, f"load-{number}", batch, per_minute, first + batch * number).finish()
+            )
+
+    with ThreadPoolExecutor(1) as pool:
+        played = pool.submit(go_on)
+        try:
+            yield reports
+        finally:
+            is_enough.set()
+            played.result()
+
+
+def play(composed: Composed, name: str, heats: int, per_minute: int = 0, first: int | None = None) -> Play:
     """Start `heats` heats that were not played before, at a pace (0: as fast as it goes)."""
-    first = FIRST_HEAT_NO + (lake.rows(composed.folder).height if has_lake(composed) else 0)
+    first = first or first_heat_no(composed)
     which = ("--heats", str(heats), "--first-heat-no", str(first), "--seed", "1", "--leave-every", "0")
     pace = ("--heats-per-minute", str(per_minute), "--summary", f"/data/plant/{name}.json")
     command = ["infra/compose/compose", "run", "--rm", "--no-deps", "plant-simulator", "play", *which, *pace]

@@ -6,10 +6,10 @@ from typing import Any
 
 import lake
 from compose.conftest import Composed
-from compose.playing import play, rows_in_lake
-from running_demo import get
+from compose.playing import playing, rows_in_lake
+from running_demo import get, wait_until
 
-HEATS, HEATS_PER_MINUTE = 120, 150
+BATCH, HEATS_PER_MINUTE, BATCH_S = 20, 150, 120.0
 
 
 def live(composed: Composed) -> dict[str, Any]:
@@ -25,24 +25,24 @@ def test_a_model_goes_live_and_back_under_load_and_no_heat_is_lost(
 ) -> None:
     first, backend = str(live(composed)["version"]), ("backend", "backend-consume", "backend-publish")
     before = started_at(composed, *backend)
-    plant = play(composed, "load", HEATS, per_minute=HEATS_PER_MINUTE)
 
-    composed.deploy("live", second_version, "--why", "more heats")
-    there = live(composed)
-    composed.deploy("live", "--roll-back", "--why", "only trying")
-    back = live(composed)
-    plant_was_running = plant.process.poll() is None
-    report = plant.finish()
-    rows = lake.latest(rows_in_lake(composed, report))
+    with playing(composed, BATCH, HEATS_PER_MINUTE) as reports:
+        composed.deploy("live", second_version, "--why", "more heats")
+        there = live(composed)
+        before_it = len(reports)
+        wait_until(lambda: len(reports) > before_it + 1, BATCH_S)  # heats that began and ended with it
+        composed.deploy("live", "--roll-back", "--why", "only trying")
+        back = live(composed)
+    told = {"treatments": [treatment for report in reports for treatment in report["treatments"]]}
+    rows = lake.latest(rows_in_lake(composed, told))
 
-    assert plant_was_running  # else nothing was shown
     assert (str(there["version"]), str(back["version"])) == (second_version, first)
-    assert report["completed"] == rows.height == HEATS
+    assert sum(report["completed"] for report in reports) == rows.height == BATCH * len(reports)
     served = set(rows.filter(rows["recommendation_source"] == "model")["bundle_hash"])
     assert served == {composed.bundle_hash(first), composed.bundle_hash(second_version)}
     # A handbook's answer is one to a heat from which the model abstained, never to a model that was away.
     handbook = rows.filter(rows["recommendation_source"] == "handbook")
-    assert handbook.height == report["handbook_advice"]
+    assert handbook.height == sum(report["handbook_advice"] for report in reports)
     assert reasons(composed, handbook["heat_uid"].to_list()) <= {"the model abstained"}
     assert started_at(composed, *backend) == before
 

@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -153,6 +154,30 @@ def test_every_pin_of_a_lock_carries_its_hashes() -> None:
             if re.match(r"[\w.\[\]-]+==", pin) and "--hash=sha256:" not in pin
         ]
         assert bare == []
+
+
+def test_what_is_pinned_is_what_the_lock_holds() -> None:
+    """Else a pin was raised and the lock forgotten: what is installed would not be what is asked for."""
+    checked = 0
+    for given in (path for path in committed_files() if path.name == "pyproject.toml"):
+        project = tomllib.loads(text_of(given))["project"]
+        asked = [*project["dependencies"], *project.get("optional-dependencies", {}).get("dev", [])]
+        held = pins_of(given.with_name("requirements-dev.lock"))
+        runs = pins_of(given.with_name("requirements.lock"))
+        for name, version in (pin for pin in map(pin_of, asked) if pin):
+            checked += 1
+            assert held[name] == version, f"{given.relative_to(ROOT)}: {name}"
+        assert runs.items() <= held.items(), given.relative_to(ROOT)
+    assert checked > len(SOURCES)
+
+
+def pin_of(requirement: str) -> tuple[str, str] | None:
+    match = re.match(r"([\w.-]+)(?:\[[\w,-]+\])?==([^\s;\\]+)", requirement)
+    return (match[1].lower().replace("_", "-").replace(".", "-"), match[2]) if match else None
+
+
+def pins_of(lock: Path) -> dict[str, str]:
+    return dict(pin for pin in map(pin_of, text_of(lock).splitlines()) if pin)
 
 
 def test_no_committed_file_holds_the_path_of_a_machine() -> None:

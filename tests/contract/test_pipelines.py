@@ -1,7 +1,9 @@
 """The pipelines' files are thin, and what they call is there. Which jobs run: twofold/test_jobs.py."""
 
+import json
 import os
 import re
+import subprocess
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ FOLDERS = {
     "local-runner": "infra/local",
 }
 TEMPLATES = {"component", "deployment"}
+SCRIPTS = ("before_script", "script", "after_script")
 COMMAND = re.compile(
     r"make( -C [\w/-]+| -C \$\[\[ inputs\.folder \]\])?( [a-z-]+)+|(?P<script>\.?ci/[\w-]+)( [\w$\[\]. -]+)?"
 )
@@ -39,12 +42,12 @@ def read(path: str) -> list[Any]:
 
 
 def commands() -> list[str]:
-    files = [f"ci/{path.name}" for path in sorted((ROOT / "ci").glob("*.yml"))]
+    files = [".gitlab-ci.yml", *(f"ci/{path.name}" for path in sorted((ROOT / "ci").glob("*.yml")))]
     blocks = [block for file in files for block in read(file)[-1].values() if isinstance(block, dict)]
     (workflow,) = read(".github/workflows/ci.yml")
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
     return [
-        *(command for block in blocks for command in block.get("script", [])),
+        *(command for block in blocks for part in SCRIPTS for command in block.get(part, [])),
         *(step["run"] for step in steps if "run" in step),
     ]
 
@@ -74,6 +77,30 @@ def test_pipelines_call_make_and_scripts_that_are_there() -> None:
     assert len(found) > len(FOLDERS)
     assert [command for command, match in found if match is None] == []
     assert [script for script in sorted(scripts) if not os.access(ROOT / script, os.X_OK)] == []
+
+
+def test_updates_wait_a_week_and_every_lock_is_made_again() -> None:
+    """Renovate's settings: what it reads, and what it runs after."""
+    settings = json.loads((ROOT / "renovate.json").read_text(encoding="utf-8"))
+    patterns = [p.strip("/") for p in settings["pip_requirements"]["managerFilePatterns"]]
+    committed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    locks = [name for name in committed.stdout.split() if name.endswith(".lock")]
+    sources = {name: made_from(name) for name in locks}
+
+    assert int(settings["minimumReleaseAge"].removesuffix(" days")) >= 7
+    assert settings["postUpgradeTasks"]["commands"] == ["make lock"]
+    assert {name: source for name, source in sources.items() if not (ROOT / source).is_file()} == {}
+    for source in sources.values():
+        assert source.endswith("pyproject.toml") or any(re.search(p, source) for p in patterns), source
+
+
+def made_from(lock: str) -> str:
+    """The file that says what a lock holds: a pyproject, an .in beside it, or the installer's own pin."""
+    folder, _, name = lock.rpartition("/")
+    if lock == "ci/tools.lock":
+        return lock
+    beside = f"{folder}/{name.removesuffix('.lock')}.in"
+    return beside if (ROOT / beside).is_file() else f"{folder}/pyproject.toml"
 
 
 def test_actions_of_others_are_pinned_by_their_commit() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from contracts import ROOT
 from release.conftest import Place
+from releases import Releases
 
 NAME = "steel-additives-under-test"
 PULLED, MADE = "python:3.11-slim-bookworm", "steel-additives-base:bookworm"
@@ -138,3 +140,27 @@ def test_image_that_holds_another_bundle_is_refused(place: Place, image: str, tm
     with pytest.raises(AssertionError, match=r"serves bundle \w+, not"):
         place.call("ml-pipeline/.venv/bin/ml-pipeline", "verify-image", "1", "--name", exchanged)
     docker("image", "rm", "--force", exchanged)
+
+
+def test_image_with_a_bundle_of_the_release_before_is_verified_as_the_service_judges_it(
+    place: Place, image: str, tmp_path: Path
+) -> None:
+    """Today's service chooses other kilograms for it, and predicts the same for those of its rows."""
+    bundle = Releases.made_in(tmp_path).release_a_bundle(place.released.parent, "before")
+    shutil.copytree(bundle, tmp_path / "bundle")
+    told = json.loads((bundle / "release.json").read_text())
+    exchange = f"FROM {image}\nCOPY bundle /opt/before\nENV MODEL_SERVICE_BUNDLE=/opt/before\n"
+    (tmp_path / "Dockerfile").write_text(
+        exchange + f"LABEL steel-additives.bundle-hash={told['bundle_hash']}\n"
+    )
+    (tmp_path / ".dockerignore").write_text("clone\n")
+    built = docker("build", "--tag", f"{NAME}:before", str(tmp_path))
+    assert built.returncode == 0, built.stderr
+
+    said = place.call(
+        "ml-pipeline/.venv/bin/ml-pipeline", "verify-image", "before", "--name", f"{NAME}:before"
+    )
+
+    assert "reproduces 3 golden rows" in said
+    docker("image", "rm", "--force", f"{NAME}:before")
+    shutil.rmtree(bundle)

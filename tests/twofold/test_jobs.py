@@ -32,15 +32,27 @@ CHANGES = {
     "ml-pipeline/src/ml_pipeline/steps/train.py": of("ml-pipeline", *TESTED, *BUILT)
     | {"whole", "contracts:expectations"},
     "infra/plant-simulator/src/plant_simulator/cli.py": of("plant-simulator", *TESTED) | {"whole"},
+    "infra/local/src/local_runner/front.py": of("local-runner", *TESTED) | {"whole"},
     # What components share as data is tested by all, and no image holds it.
     "contracts/shapes/shapes.v1.schema.json": EVERYBODY_TESTED
     | {"contracts:diff", "contracts:expectations", "whole"},
     "ci/component.mk": EVERYBODY_TESTED | of("infra", *TESTED) | {"whole"},
-    "infra/observability/grafana/additives.json": {"whole"},
+    # Rules and dashboard are held to the metrics that monitoring tells.
+    "infra/observability/rules.yml": of("infra", *TESTED) | of("monitoring", *TESTED) | {"whole"},
+    "infra/compose/docker-compose.yml": of("infra", *TESTED) | {"whole"},
+    "ci/deploy_compose.py": of("infra", *TESTED) | {"whole"},
+    # What every image is made with: those of components again, and no model's.
+    "infra/images/make-environment": of("infra", *TESTED)
+    | {job for component in ("backend", "monitoring", "ml-pipeline") for job in of(component, *BUILT)}
+    | {"whole"},
+    "backend/Dockerfile": of("backend", *TESTED, *BUILT) | of("infra", *TESTED) | {"whole"},
+    "tests/system/test_demo.py": {"whole"},
+    ".gitlab-ci.yml": {"whole"},
     "infra/kubernetes/overlays/prod/kustomization.yaml": of("infra", *TESTED) | {"whole"},
     # A released model's place in the cluster: nobody's image, nobody's deployment.
     "infra/kubernetes/model/overlays/prod/kustomization.yaml": of("infra", *TESTED) | {"whole"},
     "docs/architecture.md": {"docs"},
+    "CONTRIBUTING.md": {"docs"},
 }
 
 

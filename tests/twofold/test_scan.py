@@ -4,52 +4,25 @@ import json
 import os
 import secrets
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
 
 import pytest
 
 from contracts import ROOT
+from osv import Database
 from twofold.forge import Forge
 
 BUILT = ROOT / "build" / "scan"
 # A part of the smallest component's runtime, for which the database of these tests knows something.
 PART = "numpy"
-
-
-class Database(BaseHTTPRequestHandler):
-    """A vulnerability database as OSV answers, which knows of one or of none."""
-
-    known: ClassVar[dict[str, Any]] = {}
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        name, version = asked["package"]["name"], asked["version"]
-        found = [self.known] if self.known and name == PART else []
-        for vulnerability in found:
-            vulnerability["affected"] = [
-                {"package": {"name": PART, "ecosystem": "PyPI"}, "versions": [version]}
-            ]
-        body = json.dumps({"vulns": found} if found else {}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+HOLE = {"id": "OSV-0000-1", "summary": "a hole", "modified": "2026-01-01T00:00:00Z"}
 
 
 @pytest.fixture
-def database() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Database)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/v1/query"
-    server.shutdown()
-    Database.known = {}
+def database() -> Iterator[Database]:
+    with Database.running() as database:
+        yield database
 
 
 def scan(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
@@ -59,8 +32,10 @@ def scan(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]"
     )
 
 
-def test_a_runtime_without_a_known_vulnerability_passes_with_its_bill_of_materials(database: str) -> None:
-    done = scan("model-service", OSV_URL=database)
+def test_a_runtime_without_a_known_vulnerability_passes_with_its_bill_of_materials(
+    database: Database,
+) -> None:
+    done = scan("model-service", OSV_URL=database.url)
 
     document = json.loads((BUILT / "model-service.cdx.json").read_text())
     assert done.returncode == 0, done.stdout + done.stderr
@@ -69,10 +44,10 @@ def test_a_runtime_without_a_known_vulnerability_passes_with_its_bill_of_materia
     assert f"| {PART} |" in (BUILT / "model-service.licences.md").read_text()
 
 
-def test_a_known_vulnerability_is_found(database: str) -> None:
-    Database.known = {"id": "OSV-0000-1", "summary": "a hole", "modified": "2026-01-01T00:00:00Z"}
+def test_a_known_vulnerability_is_found(database: Database) -> None:
+    database.known[PART] = HOLE
 
-    done = scan("model-service", OSV_URL=database)
+    done = scan("model-service", OSV_URL=database.url)
 
     assert done.returncode == 1
     assert "OSV-0000-1" in done.stdout

@@ -18,9 +18,16 @@ from rendering import ROOT
 
 DIGEST = "sha256:" + "5" * 64
 KUBECTL = """#!/usr/bin/env python3
-import json, os, sys
+import http.server, json, os, sys
 with open(os.environ["CALLS"], "a") as calls:
     calls.write(json.dumps(sys.argv[1:]) + "\\n")
+if "port-forward" in sys.argv:  # what is forwarded to is the model that was released
+    class Model(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(open(os.environ["RELEASED"], "rb").read())
+    http.server.HTTPServer(("127.0.0.1", int(sys.argv[-1].split(":")[0])), Model).serve_forever()
 broken = os.environ.get("BROKEN", "")
 undone = any("undo" in call for call in open(os.environ["CALLS"]))
 sys.exit("does not come up" if broken and broken in sys.argv and not undone else 0)
@@ -43,7 +50,7 @@ class Checkout:
             (published / name).write_text(f"registry.plant.example/steel/{repository}@{DIGEST}\n")
         released = folder / "build" / "models" / "2"
         released.mkdir(parents=True)
-        (released / "release.json").write_text(json.dumps({"bundle_hash": "b" * 64}))
+        (released / "release.json").write_text(json.dumps({"version": "2", "bundle_hash": "b" * 64}))
         pipeline = folder / "ml-pipeline" / ".venv" / "bin" / "ml-pipeline"
         pipeline.parent.mkdir(parents=True)
         pipeline.write_text(
@@ -53,7 +60,12 @@ class Checkout:
         self.before = self.files()
 
     def deploy(self, *arguments: str, broken: str = "") -> "subprocess.CompletedProcess[str]":
-        around = {"KUBECTL": str(self.folder / "kubectl"), "CALLS": str(self.calls_file), "BROKEN": broken}
+        around = {
+            "KUBECTL": str(self.folder / "kubectl"),
+            "CALLS": str(self.calls_file),
+            "RELEASED": str(self.folder / "build" / "models" / "2" / "release.json"),
+            "BROKEN": broken,
+        }
         command = [str(self.folder / "ci" / "deploy"), "kubernetes", *arguments]
         return subprocess.run(
             command, env={**os.environ, **around}, capture_output=True, text=True, check=False
@@ -104,6 +116,34 @@ def test_a_component_that_does_not_come_up_is_undone(checkout: Checkout) -> None
     assert "is what it was before" in done.stderr
     assert checkout.changed_lines() == {}
     assert ["rollout", "undo", "deployment/backend"] in [call[2:5] for call in checkout.calls()]
+
+
+@pytest.mark.parametrize("role", ["live", "shadow"])
+def test_a_model_is_one_line_of_the_models_overlay_that_software_never_writes(
+    checkout: Checkout, role: str
+) -> None:
+    done = checkout.deploy(role, "2")
+
+    assert done.returncode == 0, done.stderr
+    assert checkout.changed_lines() == {
+        "infra/kubernetes/model/overlays/prod/kustomization.yaml": [
+            f"  - {{name: model-{role}, newName: registry.plant.example/steel/model, digest: {DIGEST}}}"
+        ]
+    }
+    applied = [call for call in checkout.calls() if call[0] == "apply"]
+    assert applied == [["apply", "--kustomize", f"{checkout.folder}/infra/kubernetes/model/overlays/prod"]]
+    told = [call[1:] for call in checkout.calls() if call[0] == "ml-pipeline"]
+    promoted = [["promote", "2"]] if role == "live" else []
+    assert told == [["check-served", "2"], *promoted, ["record", role]]
+
+
+def test_a_model_goes_back_to_the_one_that_the_cluster_remembers(checkout: Checkout) -> None:
+    done = checkout.deploy("live", "--roll-back")
+
+    assert done.returncode == 0, done.stderr
+    assert ["rollout", "undo", "deployment/model-live"] in [call[2:5] for call in checkout.calls()]
+    told = [call[1:] for call in checkout.calls() if call[0] == "ml-pipeline"]
+    assert told == [["check-served", "2"], ["promote", "2"], ["record", "live"]]
 
 
 def test_a_model_that_does_not_come_up_is_undone_and_in_the_ledger(checkout: Checkout) -> None:

@@ -2,9 +2,15 @@
 
 import json
 import re
+from collections.abc import Iterator
+from copy import deepcopy
+from importlib.util import find_spec
 from typing import Any
 
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 from rendering import ROOT
 
 COMPOSE = ROOT / "infra" / "compose"
@@ -50,6 +56,39 @@ def test_every_panel_asks_the_source_that_the_reader_chooses() -> None:
     for panel in DASHBOARD["panels"]:
         assert panel["datasource"] == {"type": "prometheus", "uid": f"${{{source['name']}}}"}
         assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"]) > 0
+
+
+def test_grafanas_own_reader_knows_every_property_of_the_dashboard() -> None:
+    """What it does not know it drops: read and written again, nothing is missing."""
+    register_default_plugins()
+
+    again = Dashboard.from_json(deepcopy(DASHBOARD))
+
+    assert list(lost(DASHBOARD, json.loads(JSONEncoder().encode(again)))) == []
+    for panel in DASHBOARD["panels"]:
+        assert find_spec(f"grafana_foundation_sdk.models.{panel['type']}"), panel["type"]
+
+
+def test_a_misspelt_property_of_a_panel_would_be_found() -> None:
+    misspelt = deepcopy(DASHBOARD)
+    target = misspelt["panels"][0]["targets"][0]
+    target["exprs"] = target.pop("expr")
+
+    again = json.loads(JSONEncoder().encode(Dashboard.from_json(deepcopy(misspelt))))
+
+    assert list(lost(misspelt, again)) == ["/panels/0/targets/0/exprs"]
+
+
+def lost(before: Any, after: Any, where: str = "") -> Iterator[str]:
+    """Paths of what is no longer there or is something else."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name, value in before.items():
+            yield from lost(value, after.get(name), f"{where}/{name}")
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for number, (one, other) in enumerate(zip(before, after, strict=True)):
+            yield from lost(one, other, f"{where}/{number}")
+    elif before != after:
+        yield where
 
 
 def test_no_panel_lies_on_another() -> None:

@@ -106,7 +106,7 @@ def _reproduce(arguments: argparse.Namespace, settings: Settings) -> None:
 
 
 def _promote(arguments: argparse.Namespace, settings: Settings) -> None:
-    from ml_pipeline.releasing import promote
+    from ml_pipeline.promotion import promote
 
     promote(_folders(arguments, settings), arguments.version, arguments.why, _tell)
 

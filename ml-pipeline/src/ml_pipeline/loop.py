@@ -14,8 +14,8 @@ import polars as pl
 
 from ml_pipeline import lake, ledger, pipeline, registry
 from ml_pipeline.errors import GateError, PipelineError
+from ml_pipeline.promotion import promote
 from ml_pipeline.release import link, linked, unlink
-from ml_pipeline.releasing import promote
 from ml_pipeline.work import Folders
 
 DEGRADED = "monitoring.model.degraded.v1"

@@ -1,9 +1,9 @@
-"""From a judged bundle to a released one: registry, ledger, release folder, Model Image, promotion.
+"""From a judged bundle to a released one: registry, ledger, release folder, Model Image.
 
 recipe.json environment.json run.json registration.json
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from ml_pipeline import image, lake, ledger, registry
 from ml_pipeline.cache import content
 from ml_pipeline.errors import GateError, ImageError, RegistryError
 from ml_pipeline.judging import require_passed
+from ml_pipeline.promotion import promote, tell_ledger
 from ml_pipeline.provenance import Code, code_here, environment
 from ml_pipeline.release import link, release
 from ml_pipeline.steps.evaluate import flat_metrics
@@ -45,7 +46,7 @@ def run_register(folders: Folders, tell: Tell) -> None:
         require_passed(folders)
     except GateError as error:
         if not _told_already(folders, "refused", None, evidence):
-            _tell_ledger(folders, "refused", None, str(error), evidence)
+            tell_ledger(folders, "refused", None, str(error), evidence)
         raise
     if code.untraceable:
         write_json(folders.work / "registration.json", {**record, "version": None, "run_id": run.run_id})
@@ -64,7 +65,7 @@ def run_register(folders: Folders, tell: Tell) -> None:
     gated = read_json(folders.work / "gate.json", "gate")
     if not _told_already(folders, registry.CANDIDATE, found.version):
         why = f"passed the gate against {gated['against']}"
-        _tell_ledger(
+        tell_ledger(
             folders, registry.CANDIDATE, found.version, why, {**evidence, "figures": gated["figures"]}
         )
     again = " (it holds this very bundle already)" if found.again else ""
@@ -95,7 +96,7 @@ def run_package(folders: Folders, tell: Tell) -> None:
     if challenger is None or challenger.version != version:
         registry.set_alias(folders.tracking_uri, registry.CHALLENGER, version)
         why = "released with its image" if built else "released; its image is not built yet"
-        _tell_ledger(folders, registry.CHALLENGER, version, why, {"image": built, "folder": folder.name})
+        tell_ledger(folders, registry.CHALLENGER, version, why, {"image": built, "folder": folder.name})
     link(folders.models, registry.CHALLENGER, version)
     if champion is None or folders.options.promote:
         why = "asked for with --promote" if champion else "the first model: there is nobody to compare with"
@@ -106,40 +107,6 @@ def run_package(folders: Folders, tell: Tell) -> None:
             f"champion stays version {champion.version}. `ml-pipeline promote {version} --why ...` makes it "
             "live"
         )
-
-
-def promote(
-    folders: Folders, version: str, why: str, tell: Tell, evidence: Mapping[str, Any] | None = None
-) -> None:
-    """Make a released version the champion: alias, link, ledger. Also the way back to an earlier one.
-
-    The champion before goes on in shadow, so that both can be compared on the same heats.
-    Raises RegistryError where it is not registered or not released.
-    """
-    found = registry.registered(folders.tracking_uri, version)
-    if found is None:
-        raise RegistryError(
-            f"version {version} of {registry.MODEL} is not registered at {folders.tracking_uri}"
-        )
-    folder = folders.models / version
-    if not (folder / "manifest.json").is_file():
-        raise RegistryError(
-            f"{folder} holds no bundle: version {version} is registered, but not released here"
-        )
-    before = registry.registered(folders.tracking_uri, registry.CHAMPION)
-    registry.set_alias(folders.tracking_uri, registry.CHAMPION, version)
-    link(folders.models, registry.CHAMPION, version)
-    if before is not None and before.version != version and (folders.models / before.version).is_dir():
-        link(folders.models, registry.SHADOW, before.version)
-    told = {
-        **(evidence or {}),
-        "before": before.version if before else None,
-        "bundle_hash": found.bundle_hash,
-        "run_id": found.run_id,
-        "image": found.tags.get("image_digest"),
-    }
-    _tell_ledger(folders, registry.CHAMPION, version, why, told)
-    tell(f"package: version {version} is champion, {folders.models / registry.CHAMPION} points to it")
 
 
 def build_image(folders: Folders, folder: Path, tell: Tell) -> str | None:
@@ -159,7 +126,7 @@ def build_image(folders: Folders, folder: Path, tell: Tell) -> str | None:
     name, digest = image.build(folder, options.image_name, options.base_image, tell)
     image.verify(name, folder, tell)
     registry.tag(folders.tracking_uri, version, {"image": name, "image_digest": digest})
-    _tell_ledger(
+    tell_ledger(
         folders, "image", version, "built and verified: it reproduces its golden rows",
         {"image": name, "image_digest": digest, "base_image": options.base_image},
     )  # fmt: skip
@@ -278,10 +245,3 @@ def _told_already(
         (e["what"], e["version"]) == (what, version) and evidence in (None, e["evidence"])
         for e in ledger.entries(folders.ledger)
     )
-
-
-def _tell_ledger(
-    folders: Folders, what: str, version: str | None, why: str, evidence: dict[str, Any]
-) -> None:
-    who = folders.options.who or ledger.somebody()
-    ledger.append(folders.ledger, what, version, who, why, evidence)

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from model_service.contracts import Addition, PredictionRequest, RecommendationRequest
+from model_service.contracts import Addition, Prediction, PredictionRequest, RecommendationRequest
 from model_service.manifest import Golden, GoldenRow
 from model_service.model import Bundle
 from model_service.prediction import predict
@@ -44,24 +44,30 @@ def differences(bundle: Bundle, golden: Golden) -> Iterator[str]:
 def shifts(bundle: Bundle, golden: Golden) -> Iterator[str]:
     """Yield where `bundle`, made with other sources, predicts something else for the kilograms of a row."""
     for i, row in enumerate(golden.rows):
-        expected, request, where = row.response, row.request, f"$.rows[{i}].response"
-        found = predict(
-            bundle,
-            PredictionRequest(
-                heat=request.heat,
-                additives=request.additives,
-                additions=msgspec.convert(expected["additions"], list[Addition]),
-                recent_heats=request.recent_heats,
-            ),
-        )
-        abstained = expected["status"] == "abstained"
-        yield from compare("abstained" if abstained else "predicted", found.status, f"{where}.status", 0.0)
-        for element, estimate in expected["elements"].items():
-            here, was = f"{where}.elements.{element}.predicted_pct", estimate["predicted_pct"]
-            half_width = (estimate["interval_pct"]["high"] - estimate["interval_pct"]["low"]) / 2
-            now = found.elements.get(element)
-            if now is None or abs(now.predicted_pct - was) > SHIFT * half_width:
-                yield f"{here}: expected {was!r}, found {now and now.predicted_pct!r}"
+        yield from shift(row, predict(bundle, for_its_kilograms(row)), f"$.rows[{i}].response")
+
+
+def for_its_kilograms(row: GoldenRow) -> PredictionRequest:
+    """Return the question what becomes of a row's heat with the kilograms that the row recommends."""
+    return PredictionRequest(
+        heat=row.request.heat,
+        additives=row.request.additives,
+        additions=msgspec.convert(row.response["additions"], list[Addition]),
+        recent_heats=row.request.recent_heats,
+    )
+
+
+def shift(row: GoldenRow, found: Prediction, where: str) -> Iterator[str]:
+    """Yield where `found`, predicted for a row's own kilograms, is something else than the row says."""
+    expected = row.response
+    abstained = expected["status"] == "abstained"
+    yield from compare("abstained" if abstained else "predicted", found.status, f"{where}.status", 0.0)
+    for element, estimate in expected["elements"].items():
+        here, was = f"{where}.elements.{element}.predicted_pct", estimate["predicted_pct"]
+        half_width = (estimate["interval_pct"]["high"] - estimate["interval_pct"]["low"]) / 2
+        now = found.elements.get(element)
+        if now is None or abs(now.predicted_pct - was) > SHIFT * half_width:
+            yield f"{here}: expected {was!r}, found {now and now.predicted_pct!r}"
 
 
 def _answer(bundle: Bundle, request: RecommendationRequest) -> dict[str, Any]:

@@ -12,7 +12,7 @@ before: so risk is spread over the windows as it is cheapest.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -52,23 +52,26 @@ class Way(NamedTuple):
     growth: float
 
 
-def cheapest_ways(price: Sequence[float], per_kg: Array, growth: Array) -> list[Way | None]:
+def cheapest_ways(price: Array, per_kg: Array, growth: Array) -> list[Way | None]:
     """Return the cheapest way to each of the limits (l, j); None where no additive leads there."""
-    ways: list[Way | None] = []
-    for effects, grows in zip(per_kg.tolist(), growth.tolist(), strict=True):
-        leading = [
-            (cost / effect, j)
-            for j, (cost, effect) in enumerate(zip(price, effects, strict=True))
-            if effect > 0
-        ]
-        cheapest, j = min(leading, default=(0.0, -1))
-        ways.append(None if j < 0 else Way(cheapest, grows[j] / effects[j]))
-    return ways
+    if not price.size:
+        return [None] * len(per_kg)
+    per_sd = np.divide(price, per_kg, out=np.full(per_kg.shape, np.inf), where=per_kg > 0)
+    limits, cheapest = np.arange(len(per_kg)), per_sd.argmin(axis=1)
+    return [
+        None if cost == math.inf else Way(cost, grows / effect)
+        for cost, grows, effect in zip(
+            per_sd[limits, cheapest].tolist(),
+            growth[limits, cheapest].tolist(),
+            per_kg[limits, cheapest].tolist(),
+            strict=True,
+        )
+    ]
 
 
-def shortage_price_of(price: Sequence[float], ways: Iterable[Way | None]) -> float:
+def shortage_price_of(price: Array, ways: Iterable[Way | None]) -> float:
     """Return a price of one sd that is above all ways to add one."""
-    return _DEARER * max([1e-6, *price, *(way.price for way in ways if way)])
+    return _DEARER * max([float(price.max(initial=1e-6)), *[way.price for way in ways if way]])
 
 
 def likely_growth(clear: float, z: float, way: Way | None) -> float:
@@ -84,7 +87,10 @@ def likely_growth(clear: float, z: float, way: Way | None) -> float:
 def margin_sd(z: Array, growth: Array) -> Array:
     """Return how far a prediction must stay off its limit where `growth` (growth_l @ x, last axis l) is
     added."""
-    margin: Array = z * np.sqrt(1.0 + growth * growth)
+    margin: Array = growth * growth
+    margin += 1.0
+    np.sqrt(margin, out=margin)
+    margin *= z
     return margin
 
 

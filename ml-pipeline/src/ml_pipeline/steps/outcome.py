@@ -121,15 +121,15 @@ def _balance(
     readings = oxygen.Readings(
         *(np.clip(column(heats, f"f.{name}"), *seen.get(name, (None, None))) for name in oxygen.READINGS)
     )
-    lost = oxygen.debit(balance, readings, np.nan_to_num(np.column_stack(needed)))
-    added = np.column_stack([_added_pct(heats, binder, believed_t) for binder in binders])
+    lost = oxygen.debit(balance, readings, [np.nan_to_num(pct) for pct in needed])
+    added = [_added_pct(heats, binder, believed_t) for binder in binders]
     really = oxygen.debit_of(balance, readings, added)
     own = binders.index(element)
-    burnt = lost.constant_pct[:, own]
-    for p in range(len(binders)):
+    burnt = lost.constant_pct[own]
+    for p, pct in enumerate(added):
         if p != own:
-            burnt = burnt + lost.share[:, own, p] * added[:, p]
-    return burnt, lost.share[:, own, own], lost.usual_pct[:, own], really.usual_pct[:, own]
+            burnt = burnt + lost.share[own][p] * pct
+    return burnt, lost.share[own][own], lost.usual_pct[own], really.usual_pct[own]
 
 
 def _middle_pct(heats: pl.DataFrame, element: str) -> Vector:
