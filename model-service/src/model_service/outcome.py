@@ -80,7 +80,9 @@ def outcome_of(
         first_analysis(heat.chemistry.get(e), assumed_first(model, heat.grade))
         for e, model in zip(elements, models, strict=True)
     ]
-    first = np.array([pct for pct, _ in firsts], dtype=float)
+    first = np.array(
+        [believed_first(model, heat.grade, *found) for model, found in zip(models, firsts, strict=True)]
+    )
     reference = np.array(
         [_reference_pct(heat.windows.get(e), pct) for e, (pct, _) in zip(elements, firsts, strict=True)]
     )
@@ -134,6 +136,16 @@ def first_analysis(analysis: Analysis, usual: UsualFirst | None) -> tuple[float,
     if usual is None:
         raise ValueError("the first analysis is neither measured nor assumed; known_elements leaves such out")
     return usual.pct, usual.sd_pct
+
+
+def believed_first(model: ElementModel, grade: str, pct: float, sd_pct: float) -> float:
+    """Return what a first analysis is believed to say: a sample errs, and what heats of the grade usually
+    come with is known. Where there was no plain reading (it has an sd), `pct` is the belief already."""
+    usual = model.first_readings.get(grade)
+    if usual is None or sd_pct:
+        return pct
+    towards = (1.0 - usual.trust) * (usual.pct - pct)
+    return pct + min(max(towards, -usual.most_pct), usual.most_pct)
 
 
 def aim_pct(window: Window | None) -> float | None:
