@@ -6,6 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+import numpy as np
+import polars as pl
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -54,6 +56,24 @@ def make_folders(root: Path, lake: Path) -> Folders:
     uri = f"sqlite:///{root / 'mlflow.db'}"
     options = Options(code=COMMITTED, who="tests")
     return Folders(lake, root / "work", root / "artifacts", root / "models", uri, options)
+
+
+def heated(heats: pl.DataFrame, *, with_chill: bool = True) -> pl.DataFrame:
+    """Heats that lose 60 C, are steered half-way back to 1640 C, and are chilled 0.9 times as master data
+    says."""
+    rng = np.random.default_rng(3)
+    before, chill = rng.normal(1640, 12, heats.height), rng.normal(-40.0, 10.0, heats.height)
+    after = before - 60 - 0.5 * (before - 1640) + 0.9 * chill + rng.normal(0, 3, heats.height)
+    after[::40] = 1450.0
+    return heats.with_columns(
+        pl.Series("f.temperature_c", before),
+        pl.Series("temperature_after_c", after),
+        pl.Series(
+            "chill_c_t",
+            chill * heats["steel_mass_t"].to_numpy() if with_chill else [None] * heats.height,
+            dtype=pl.Float64,
+        ),
+    )
 
 
 @cache

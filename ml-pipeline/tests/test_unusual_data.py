@@ -1,12 +1,14 @@
-"""Lakes as they are found: another version, an empty window, one grade, a new additive."""
+"""Lakes as they are found: another version, an empty window, one grade, a new additive, no chemistry."""
 
 import json
 from pathlib import Path
 
 import extracts
+import msgspec
+import numpy as np
 import polars as pl
 import pytest
-from conftest import Plant, make_folders
+from conftest import Plant, heated, make_folders
 from deltalake import DeltaTable, Field
 from deltalake.schema import PrimitiveType
 
@@ -15,6 +17,10 @@ from ml_pipeline.errors import ExtractError
 from ml_pipeline.importing.extract_import import read_extract, write_import
 from ml_pipeline.importing.mapping import load_mapping
 from ml_pipeline.pipeline import Folders
+from ml_pipeline.steps.evaluate import evaluate
+from ml_pipeline.steps.gate import Model, judge
+from ml_pipeline.steps.temperature import fit_temperature
+from ml_pipeline.work import read_model
 
 LEARNING = ["extract", "validate", "prepare", "split", "train", "evaluate", "gate"]
 
@@ -133,3 +139,74 @@ def test_lake_that_gained_an_additive_and_a_column_trains_on_old_and_new_heats(
     assert prepared.height == 900
     assert float(prepared.tail(300)["added_kg.Si"].mean()) > 0  # type: ignore[arg-type]
     assert json.loads((folders.work / "gate.json").read_text())["reasons"] == []
+
+
+class TestTemperaturesWithoutChemistry:
+    """A plant that analyses nothing: temperatures before and after, minutes, and what was tipped."""
+
+    MAPPING = """
+plant_id: toy-temperatures
+station: ladle_furnace
+heats:
+  file: heats.csv
+  heat_no: heat
+  grade: grade
+  time: {order: file, start: 2025-01-01T00:00:00Z, spacing_min: 40}
+  steel_mass: {column: steel_t, unit: t}
+  temperature_c: before
+  temperature_after_c: after
+  features: {minutes: minutes}
+  weighed: {unit: kg, empty: zero, columns: {lime: lime}}
+additives:
+  listed: {lime: {chill_c_per_kg_t: -2.2}}
+"""
+
+    def test_they_become_a_released_model_that_beats_the_usual_change(self, tmp_path: Path) -> None:
+        rng = np.random.default_rng(5)
+        before, minutes = rng.normal(1605, 10, 600), rng.normal(38, 6, 600)
+        lime, steel_t = rng.integers(0, 5, 600) * 100.0, rng.normal(92, 2, 600)
+        after = before - 0.9 * minutes - 2.2 * lime / steel_t + rng.normal(0, 3, 600)
+        after[7] = np.nan
+        rows = {"steel_t": steel_t, "before": before, "after": after, "minutes": minutes, "lime": lime}
+        extract = tmp_path / "extract"
+        extract.mkdir()
+        heats = pl.DataFrame(rows).fill_nan(None).with_row_index("heat").with_columns(grade=pl.lit("A"))
+        heats.write_csv(extract / "heats.csv")
+        (extract / "mapping.yaml").write_text(self.MAPPING)
+
+        imported = read_extract(extract, load_mapping(extract / "mapping.yaml"))
+        write_import(tmp_path / "lake", imported)
+        folders = make_folders(tmp_path / "pipeline", tmp_path / "lake")
+        pipeline.run(folders, quiet)
+
+        assert imported.reasons == {"no result": 1}
+        judged = json.loads((folders.work / "evaluation.json").read_text())["ladle_furnace"]
+        assert list(judged) == ["temperature"]
+        assert judged["temperature"]["mae_c"] < 0.5 * judged["temperature"]["mae_usual_c"]
+        assert judged["temperature"]["sd_c"] == pytest.approx(3, abs=0.4)
+        assert (folders.work / "report" / "ladle_furnace-temperature.png").exists()
+        assert "Temperature after the additions: error" in (folders.work / "model-card.md").read_text()
+        assert (folders.models / "champion").exists()
+
+    def test_a_worse_prediction_of_temperature_does_not_pass(self, released: Folders) -> None:
+        heats = heated(pl.read_parquet(released.work / "prepared" / "tapping.parquet"))
+        past, unseen = heats.head(700), heats.tail(200)
+        parameters, trees = read_model(released.work / "bundle")
+        station = parameters.stations["tapping"]
+        right = fit_temperature(station, past)
+        assert right is not None
+        models = [
+            Model(name, msgspec.structs.replace(parameters, stations={"tapping": of}), trees)
+            for name, temperature in (
+                ("the candidate", msgspec.structs.replace(right, offset_c=right.offset_c + 15)),
+                ("the champion", right),
+            )
+            for of in [msgspec.structs.replace(station, elements={}, temperature=temperature)]
+        ]
+        mine, theirs = (evaluate(m.parameters, {}, {"tapping": past}, {"tapping": unseen}) for m in models)
+
+        verdict = judge(*models, {"tapping": unseen}, mine, theirs, [], seed=1)
+
+        assert not verdict.passed
+        assert "standardised error" in verdict.reasons[0]
+        assert judge(*reversed(models), {"tapping": unseen}, theirs, mine, [], seed=1).passed

@@ -4,16 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ml_pipeline.steps.evaluate import ElementMetrics
+from ml_pipeline.steps.evaluate import ElementMetrics, Evaluation, TemperatureMetrics
 from ml_pipeline.steps.profile import DRIFTED
 from ml_pipeline.work import read_json
 
 
-def model_card(
-    work: Path,
-    metrics: Mapping[str, Mapping[str, ElementMetrics]],
-    drifted: Mapping[str, Mapping[str, float]],
-) -> str:
+def model_card(work: Path, found: Evaluation, drifted: Mapping[str, Mapping[str, float]]) -> str:
     """The card of the bundle in the work folder, once the gate has judged it."""
     training, gated = read_json(work / "training.json", "train"), read_json(work / "gate.json", "gate")
     taken, split = read_json(work / "extract.json", "extract"), read_json(work / "split.json", "split")
@@ -22,7 +18,10 @@ def model_card(
         _head(training, gated),
         _purpose(),
         _data(taken, split, training),
-        *(_station(name, metrics.get(name, {}), training, manifest) for name in manifest["stations"]),
+        *(
+            _station(name, found.metrics.get(name, {}), found.temperature.get(name), training, manifest)
+            for name in manifest["stations"]
+        ),
         _gate(gated),
         _drift(drifted),
         _again(taken, manifest),
@@ -74,6 +73,7 @@ def _grown(training: Mapping[str, Any]) -> str:
 def _station(
     name: str,
     metrics: Mapping[str, ElementMetrics],
+    temperature: TemperatureMetrics | None,
     training: Mapping[str, Any],
     manifest: Mapping[str, Any],
 ) -> str:
@@ -100,6 +100,13 @@ def _station(
             f"| {element} | {m.heats} | {m.mae_pct:.4f} | {m.mae_handbook_pct:.4f} | {m.mae_rolling_pct:.4f} "
             f"| {m.coverage_90:.1%} | {slope} | {learnt} |"
         )
+    if temperature is not None:
+        lines += [
+            "",
+            f"Temperature after the additions: error {temperature.mae_c:.1f} C of {temperature.heats} heats "
+            f"(before and the usual change: {temperature.mae_usual_c:.1f}), "
+            f"90 % interval holds {temperature.coverage_90:.1%}.",
+        ]
     ranges = [
         f"{f['name']} {f['low']:.4g} to {f['high']:.4g} {f['unit']}"
         for f in manifest["stations"][name]["features"]

@@ -19,7 +19,7 @@ from model_service.priors import prior_parameters
 from ml_pipeline import lake, registry
 from ml_pipeline.errors import GateError, PipelineError
 from ml_pipeline.steps import effects, limits, report
-from ml_pipeline.steps.evaluate import Evaluation, evaluate
+from ml_pipeline.steps.evaluate import Evaluation, as_json, evaluate
 from ml_pipeline.steps.extract import complete_between
 from ml_pipeline.steps.gate import Model, Verdict, judge, wanted
 from ml_pipeline.steps.split import KEY
@@ -50,11 +50,10 @@ def run_evaluate(folders: Folders, tell: Tell) -> Evaluation:
     plots = plot(found, folder, judged)
     (folder / "README.md").write_text(report.markdown(found, judged), encoding="utf-8")
     write_json(folder / "report.json", report.document(found, judged))
-    write_json(
-        folders.work / "evaluation.json",
-        {s: {e: m._asdict() for e, m in of.items()} for s, of in found.metrics.items()},
-    )
+    write_json(folders.work / "evaluation.json", as_json(found))
     table = report.metrics_table(found.metrics)
+    if found.temperature:
+        table += "\n" + report.temperature_lines(found.temperature)
     heats = ", ".join(f"{of.height} of {name}" for name, of in test.items())
     tell(f"evaluate: on the newest heats ({heats}), wt %\n{table}")
     tell(f"evaluate: report in {folder}, with {', '.join(p.name for p in plots)}")
@@ -261,7 +260,7 @@ def run_card(folders: Folders, tell: Tell) -> None:
     folder = folders.work / "card"
     shutil.rmtree(folder, ignore_errors=True)
     pictures = draw(folder, parameters, trees, past, found, drifted)
-    card = model_card(folders.work, found.metrics, drifted)
+    card = model_card(folders.work, found, drifted)
     (folders.work / "model-card.md").write_text(card, encoding="utf-8")
     tell(f"card: {folders.work / 'model-card.md'}, {len(pictures)} pictures in {folder}")
 

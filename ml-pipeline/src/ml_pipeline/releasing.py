@@ -16,7 +16,7 @@ from ml_pipeline.errors import GateError, ImageError, RegistryError
 from ml_pipeline.judging import require_passed
 from ml_pipeline.provenance import Code, code_here, environment
 from ml_pipeline.release import link, release
-from ml_pipeline.steps.evaluate import ElementMetrics, flat_metrics
+from ml_pipeline.steps.evaluate import flat_metrics
 from ml_pipeline.work import Folders, instant, read_json, write_json
 
 RECORDED = (
@@ -188,9 +188,7 @@ def _record(folders: Folders, code: Code) -> dict[str, Any]:
     training, split = read_json(work / "training.json", "train"), read_json(work / "split.json", "split")
     gated, taken = read_json(work / "gate.json", "gate"), read_json(work / "extract.json", "extract")
     evaluated = read_json(work / "evaluation.json", "evaluate")
-    metrics = flat_metrics(
-        {s: {e: ElementMetrics(**m) for e, m in of.items()} for s, of in evaluated.items()}
-    )
+    metrics = flat_metrics(evaluated)
     around = environment()
     recipe = {
         "data_version": taken["data_version"],

@@ -1,9 +1,8 @@
 """Temperature after additions, and plants that have other things to learn from than the usual."""
 
-import numpy as np
 import polars as pl
 import pytest
-from conftest import Plant
+from conftest import Plant, heated
 from model_service.parameters import check_parameters
 
 from ml_pipeline import lake
@@ -13,24 +12,6 @@ from ml_pipeline.steps.prepare import prepare
 from ml_pipeline.steps.station import plant_priors, station_shell
 from ml_pipeline.steps.temperature import fit_temperature
 from ml_pipeline.steps.train import train
-
-
-def heated(heats: pl.DataFrame, *, with_chill: bool = True) -> pl.DataFrame:
-    """Heats that lose 60 C, are steered half-way back to 1640 C, and are chilled 0.9 times as master data
-    says."""
-    rng = np.random.default_rng(3)
-    before, chill = rng.normal(1640, 12, heats.height), rng.normal(-40.0, 10.0, heats.height)
-    after = before - 60 - 0.5 * (before - 1640) + 0.9 * chill + rng.normal(0, 3, heats.height)
-    after[::40] = 1450.0
-    return heats.with_columns(
-        pl.Series("f.temperature_c", before),
-        pl.Series("temperature_after_c", after),
-        pl.Series(
-            "chill_c_t",
-            chill * heats["steel_mass_t"].to_numpy() if with_chill else [None] * heats.height,
-            dtype=pl.Float64,
-        ),
-    )
 
 
 def prepared(released: Folders) -> pl.DataFrame:

@@ -172,10 +172,18 @@ class Heats(Csv):
     oxygen: Oxygen | None = None
     slag: Slag = Slag()
     features: dict[Slug, NamedReading] = {}
-    chemistry_before: Chemistry
-    chemistry_after: Chemistry
+    chemistry_before: Chemistry | None = None
+    chemistry_after: Chemistry | None = None
     weighed: Additions
     decided: Additions | None = None
+
+    @model_validator(mode="after")
+    def _has_a_result(self) -> Self:
+        if self.chemistry_after is None and self.temperature_after_c is None:
+            raise ValueError(
+                "no result to learn from: `chemistry_after` or `temperature_after_c` is needed, or both"
+            )
+        return self
 
 
 class AssayColumns(Strict):

@@ -55,7 +55,8 @@ def mapped_columns(heats: Heats) -> dict[str, str]:
     readings = {**_scalar_readings(heats), **_slag_and_features(heats)}
     wanted |= {f"heats.{name}": reading.column for name, reading in readings.items()}
     for side, chemistry in (("before", heats.chemistry_before), ("after", heats.chemistry_after)):
-        wanted |= {f"heats.chemistry_{side}.columns.{e}": a.column for e, a in chemistry.columns.items()}
+        for element, analysis in (chemistry.columns if chemistry else {}).items():
+            wanted[f"heats.chemistry_{side}.columns.{element}"] = analysis.column
     for name, additions in (("weighed", heats.weighed), ("decided", heats.decided)):
         for additive, columns in (additions.columns if additions else {}).items():
             for column in _several(columns):
@@ -104,7 +105,7 @@ def read_heats(rows: pl.DataFrame, heats: Heats) -> Readings:
         scale = PCT_PER_UNIT[heats.slag.oxides.unit] if name.startswith("slag.") else 1.0
         columns[name] = read.reading(name, reading, scale, None)
     for side, chemistry in (("before", heats.chemistry_before), ("after", heats.chemistry_after)):
-        columns |= read.chemistry(side, chemistry)
+        columns |= read.chemistry(side, chemistry) if chemistry else {}
     for prefix, additions in (("added", heats.weighed), ("decided", heats.decided)):
         columns |= read.additions(prefix, additions) if additions else {}
     frame = pl.DataFrame(columns)

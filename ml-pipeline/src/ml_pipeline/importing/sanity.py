@@ -68,7 +68,9 @@ def _rules(
     added = [c for c in frame.columns if c.startswith("added.")]
     mass = pl.col("steel_mass_t")
 
-    empty = pl.all_horizontal(pl.col([*finals, *firsts, "steel_mass_t"]).is_null())
+    # A plant that analyses nothing measures temperatures.
+    results = [*finals, *final_limits] or ["temperature_after_c"]
+    empty = pl.all_horizontal(pl.col([*results, *firsts, "steel_mass_t"]).is_null())
     yield _rule("empty row", empty, "neither mass nor chemistry nor result", "a measured heat")
     for column in ("heat_no", "grade"):
         yield _rule(
@@ -132,9 +134,9 @@ def _rules(
         )
     yield _rule(
         "no result",
-        pl.all_horizontal(pl.col([*finals, *final_limits]).is_null()),
-        "the final chemistry is missing entirely",
-        "at least one final element",
+        pl.all_horizontal(pl.col(results).is_null()),
+        "the result is missing entirely",
+        "at least one final element; the temperature after, where the mapping has no chemistry",
     )
     for element in elements:
         yield from _balance(frame, element)

@@ -6,6 +6,7 @@ per-grade constant is there for reference only), intervals; the policy is judged
 """
 
 from collections.abc import Mapping
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from ml_pipeline.steps.baselines import by_recovery, grade_constant
 from ml_pipeline.steps.columns import Vector
 from ml_pipeline.steps.effects import LEAST_OF_FINAL, Z95, Effect, brought, effects, residual_slope
 from ml_pipeline.steps.outcome import Outcomes, lagged, predict_wanted, terms, with_past
+from ml_pipeline.steps.temperature import Temperatures, predict_temperature
 
 MIN_HEATS = 20
 LEVEL = 0.9
@@ -56,16 +58,33 @@ class GradeMetrics(NamedTuple):
     coverage_high: float
 
 
+class TemperatureMetrics(NamedTuple):
+    """Of the temperature after the additions on the test heats, C. `mae_usual_c`: of the temperature before
+    and the usual change; `coverage_90`: of the model's normal 90 % interval, with its 95 % interval."""
+
+    heats: int
+    mae_c: float
+    mae_usual_c: float
+    bias_c: float
+    sd_c: float
+    coverage_90: float
+    coverage_low: float
+    coverage_high: float
+
+
 class Evaluation(NamedTuple):
     """Of the test heats. `metrics`: station -> element; `grades`: station -> element -> grade with heats
     enough; `controlled`: station -> elements that are steered; `effects`: station -> pairs; `outcomes`:
-    the predictions behind them, for plots."""
+    the predictions behind them, for plots; `temperature` and `temperatures`: the same of the temperature
+    after, of stations that measure it (the metrics only where a model predicts it)."""
 
     metrics: dict[str, dict[str, ElementMetrics]]
     outcomes: dict[str, dict[str, Outcomes]]
     grades: dict[str, dict[str, dict[str, GradeMetrics]]]
     controlled: dict[str, list[str]]
     effects: dict[str, list[Effect]]
+    temperature: dict[str, TemperatureMetrics]
+    temperatures: dict[str, Temperatures]
 
 
 def evaluate(
@@ -77,7 +96,7 @@ def evaluate(
 ) -> Evaluation:
     """Judge on `test`, whose past for slow state and rolling recovery is `train`; elements with few results
     are left out. Effects need the lake's `rows`, which tell what each additive brought."""
-    found = Evaluation({}, {}, {}, {}, {})
+    found = Evaluation({}, {}, {}, {}, {}, {}, {})
     for name, station in parameters.stations.items():
         if name not in test or test[name].is_empty():
             continue
@@ -95,11 +114,36 @@ def evaluate(
             grades[name][element] = _by_grade(errors, test[name]["grade"].to_numpy())
             outcomes[name][element] = judged
         found.controlled[name] = _controlled(test[name], outcomes[name])
+        _evaluate_temperature(found, name, station, train.get(name, test[name].clear()), test[name])
         if rows is not None:
             of_station = rows.filter(pl.col("station") == name)
             some = of_station.join(test[name], on=["plant_id", "heat_uid", "treatment_no"], how="semi")
             found.effects[name] = effects(station, outcomes[name], test[name], brought(some))
     return found
+
+
+def _evaluate_temperature(
+    found: Evaluation, name: str, station: StationModel, train: pl.DataFrame, test: pl.DataFrame
+) -> None:
+    seen = predict_temperature(station, train, test)
+    ok = ~np.isnan(seen.measured_c - seen.predicted_c)
+    heats = int(ok.sum())
+    if heats < MIN_HEATS:
+        return
+    found.temperatures[name] = seen
+    if station.temperature is None:
+        return
+    error, sd = (seen.measured_c - seen.predicted_c)[ok], station.temperature.sd_c
+    covered = int(np.sum(np.abs(error) <= NormalDist().inv_cdf((1 + LEVEL) / 2) * sd))
+    found.temperature[name] = TemperatureMetrics(
+        heats,
+        _mae(error),
+        _mae((seen.measured_c - seen.usual_c)[ok]),
+        float(np.mean(error)),
+        sd,
+        covered / heats,
+        *coverage_interval(covered, heats),
+    )
 
 
 def coverage_interval(covered: int, heats: int) -> tuple[float, float]:
@@ -205,12 +249,21 @@ def _mae(error: Vector) -> float:
     return float(np.nanmean(np.abs(error))) if np.any(~np.isnan(error)) else float("nan")
 
 
-def flat_metrics(metrics: Mapping[str, Mapping[str, ElementMetrics]]) -> dict[str, float]:
-    """station.element.metric -> value, without what is not known."""
+def as_json(found: Evaluation) -> dict[str, dict[str, dict[str, float | None]]]:
+    """station -> element, or `temperature` -> metric -> value."""
+    return {
+        station: {element: m._asdict() for element, m in elements.items()}
+        | ({"temperature": found.temperature[station]._asdict()} if station in found.temperature else {})
+        for station, elements in found.metrics.items()
+    }
+
+
+def flat_metrics(evaluated: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> dict[str, float]:
+    """station.element.metric -> value of what `as_json` returns, without what is not known."""
     return {
         f"{station}.{element}.{field}": float(value)
-        for station, elements in metrics.items()
+        for station, elements in evaluated.items()
         for element, m in elements.items()
-        for field, value in m._asdict().items()
+        for field, value in m.items()
         if value is not None and np.isfinite(value)
     }

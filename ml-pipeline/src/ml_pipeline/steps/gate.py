@@ -110,20 +110,25 @@ def bootstrap_interval(difference: Vector, seed: int) -> tuple[float, float]:
 
 
 def _differences(mine: Evaluation, theirs: Evaluation, station: str, unseen: pl.DataFrame) -> Vector:
-    """Per heat: mean over elements of |error| of the candidate minus the other's, in units of the other's
-    mean |error|."""
-    all_ours, all_theirs = mine.outcomes.get(station, {}), theirs.outcomes.get(station, {})
+    """Per heat: mean over elements and the temperature of |error| of the candidate minus the other's, in
+    units of the other's mean |error|."""
     if unseen.height < MIN_HEATS:
         return np.zeros(0)
+    all_ours, all_theirs = mine.outcomes.get(station, {}), theirs.outcomes.get(station, {})
+    pairs = [
+        (ours.final_pct - ours.predicted_pct, others.final_pct - others.predicted_pct)
+        for element in sorted(all_ours.keys() & all_theirs.keys())
+        if wanted(unseen, element)
+        for ours, others in [(all_ours[element], all_theirs[element])]
+    ]
+    if station in mine.temperature and station in theirs.temperatures:
+        hot, other = mine.temperatures[station], theirs.temperatures[station]
+        pairs.append((hot.measured_c - hot.predicted_c, other.measured_c - other.predicted_c))
     rows = []
-    for element in sorted(all_ours.keys() & all_theirs.keys()):
-        ours, others = all_ours[element], all_theirs[element]
-        error, reference = (
-            np.abs(ours.final_pct - ours.predicted_pct),
-            np.abs(others.final_pct - others.predicted_pct),
-        )
+    for ours, others in pairs:
+        error, reference = np.abs(ours), np.abs(others)
         both = ~np.isnan(error - reference)
-        if both.sum() < MIN_HEATS or not wanted(unseen, element):
+        if both.sum() < MIN_HEATS:
             continue
         scale = max(float(np.mean(reference[both])), 1e-9)
         rows.append(np.where(both, (error - reference) / scale, np.nan))

@@ -23,9 +23,12 @@ def plot(found: Evaluation, folder: Path, policy: Policy | None = None) -> list[
     """Write PNGs per station, and one of policies where they are given; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Figure] = {}
-    for station in found.metrics:
-        figures[station] = _predictions(found, station)
-        figures[f"{station}-grades"] = _by_grade(found, station)
+    for station, elements in found.metrics.items():
+        if elements:
+            figures[station] = _predictions(found, station)
+            figures[f"{station}-grades"] = _by_grade(found, station)
+        if station in found.temperature:
+            figures[f"{station}-temperature"] = _temperature(found, station)
     if policy:
         figures["policy"] = _policies(policy)
     paths = []
@@ -98,6 +101,24 @@ def _by_grade(found: Evaluation, station: str) -> Figure:
     axes[0][1].set_title(
         "coverage of the 90 % interval, with its 95 % interval; at the left the heats", fontsize=9
     )
+    return figure
+
+
+def _temperature(found: Evaluation, station: str) -> Figure:
+    """Temperature after the additions: over what was predicted, and what is left of it over time."""
+    seen, m = found.temperatures[station], found.temperature[station]
+    rest = seen.measured_c - seen.predicted_c
+    figure = Figure(figsize=(11, 3), layout="constrained")
+    result, time = figure.subplots(1, 2)
+    low, high = np.nanquantile(np.concatenate([seen.measured_c, seen.predicted_c]), [0.002, 0.998])
+    result.plot([low, high], [low, high], color="grey", linewidth=0.8)
+    result.scatter(seen.predicted_c, seen.measured_c, s=5, alpha=0.5)
+    result.set(xlim=(low, high), ylim=(low, high), xlabel="predicted, C", ylabel="measured, C")
+    result.set_title(f"MAE {m.mae_c:.1f} C, 90 % interval covers {m.coverage_90:.2f}", fontsize=9)
+    time.axhline(0, color="grey", linewidth=0.8)
+    time.plot(rest, ".", markersize=2, alpha=0.4)
+    time.set(ylim=np.nanquantile(rest, [0.005, 0.995]), ylabel="residual, C")
+    time.set_xlabel("test heats, oldest first")
     return figure
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ml_pipeline.steps.effects import WITHIN, Effect
-from ml_pipeline.steps.evaluate import LEVEL, ElementMetrics, Evaluation, GradeMetrics
+from ml_pipeline.steps.evaluate import LEVEL, ElementMetrics, Evaluation, GradeMetrics, TemperatureMetrics
 
 Policy = list[dict[str, Any]]
 """Rows of the policy bench: what, bar, measured, unit, met, spread."""
@@ -25,6 +25,7 @@ def document(found: Evaluation, policy: Policy | None = None) -> dict[str, Any]:
                 for e, of in found.grades[station].items()
                 if e in found.controlled[station]
             },
+            "temperature": found.temperature[station]._asdict() if station in found.temperature else None,
         }
         for station, elements in found.metrics.items()
     }
@@ -34,12 +35,18 @@ def document(found: Evaluation, policy: Policy | None = None) -> dict[str, Any]:
 def markdown(found: Evaluation, policy: Policy | None = None, title: str = "Evaluation") -> str:
     """The same as a page; its plots lie beside it."""
     parts = [f"# {title}", _INTRODUCTION]
-    for station in found.metrics:
-        parts += [f"## {_named(station)}", f"![predictions and residuals]({station}.png)", _PICTURE]
-        parts += ["### 1 Marginal effect", _EFFECT, _effects(found, station)]
-        parts += ["### 2 Error", _ERROR, _errors(found, station)]
-        parts += ["### 3 Intervals", _INTERVALS, _intervals(found, station)]
-        parts += ["### By grade", _BY_GRADE, f"![by grade]({station}-grades.png)", _grades(found, station)]
+    for station, elements in found.metrics.items():
+        parts += [f"## {_named(station)}"]
+        if elements:
+            parts += [f"![predictions and residuals]({station}.png)", _PICTURE]
+            parts += ["### 1 Marginal effect", _EFFECT, _effects(found, station)]
+            parts += ["### 2 Error", _ERROR, _errors(found, station)]
+            parts += ["### 3 Intervals", _INTERVALS, _intervals(found, station)]
+            parts += ["### By grade", _BY_GRADE, f"![by grade]({station}-grades.png)"]
+            parts += [_grades(found, station)]
+        if station in found.temperature:
+            parts += ["### Temperature after the additions", _TEMPERATURE]
+            parts += [f"![temperature]({station}-temperature.png)", _temperature(found.temperature[station])]
     parts += ["## 4 Policy"]
     parts += [_POLICY, "![policies](policy.png)", _policy(policy)] if policy else [_NO_POLICY]
     return "\n\n".join(parts) + "\n"
@@ -66,6 +73,29 @@ def metrics_table(metrics: Mapping[str, Mapping[str, ElementMetrics]]) -> str:
                 f"{name:22s}{m.heats:6d}{numbers}{m.bias_pct:+10.5f}{m.coverage_90:10.3f}{widths}  {slope}"
             )
     return "\n".join(lines)
+
+
+def temperature_lines(found: Mapping[str, TemperatureMetrics]) -> str:
+    """A line per station that predicts the temperature after, for a person at a terminal."""
+    return "\n".join(
+        f"{station} temperature: MAE {m.mae_c:.1f} C of {m.heats} heats (before and the usual change: "
+        f"{m.mae_usual_c:.1f}), bias {m.bias_c:+.1f}, 90 % interval covers {m.coverage_90:.3f}"
+        for station, m in found.items()
+    )
+
+
+def _temperature(m: TemperatureMetrics) -> str:
+    head = ("heats", "model's error, C", "usual change's", "bias", "sd", "coverage", "95 %", "contains 0.90")
+    row = (
+        f"{m.heats:,}",
+        *(f"{v:.1f}" for v in (m.mae_c, m.mae_usual_c)),
+        f"{m.bias_c:+.1f}",
+        f"{m.sd_c:.1f}",
+        f"{m.coverage_90:.3f}",
+        f"{m.coverage_low:.3f} to {m.coverage_high:.3f}",
+        _covers(m),
+    )
+    return _table(head, [row])
 
 
 def _effects(found: Evaluation, station: str) -> str:
@@ -173,7 +203,7 @@ def _named(station: str) -> str:
     return station.replace("_", " ").capitalize()
 
 
-def _covers(m: ElementMetrics | GradeMetrics) -> str:
+def _covers(m: ElementMetrics | GradeMetrics | TemperatureMetrics) -> str:
     return _yes(m.coverage_low <= LEVEL <= m.coverage_high)
 
 
@@ -208,6 +238,10 @@ _PICTURE = (
 _BY_GRADE = (
     "Grades with twenty heats or more. With so many grades one interval in twenty misses by chance. Elements "
     "that the model hardly says more of than that they stay as they are lie at 1."
+)
+_TEMPERATURE = (
+    "Mean absolute error, C, beside what a plant can say without a model: the temperature before, and the "
+    "median change of the older heats. The interval is a normal one."
 )
 _POLICY = (
     "In the simulator, under do(Y), every policy on the very same heats; simulated money: what was tipped "

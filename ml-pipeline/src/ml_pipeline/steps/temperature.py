@@ -1,11 +1,13 @@
 """Temperature after the additions, learnt from heats: what a station does to it, and what additions chill."""
 
+from typing import NamedTuple
+
 import numpy as np
 import polars as pl
 from model_service.parameters import StationModel, TemperatureModel
 from sklearn.linear_model import Ridge
 
-from ml_pipeline.steps.columns import column
+from ml_pipeline.steps.columns import Vector, column
 from ml_pipeline.steps.outcome import feature_matrix
 from ml_pipeline.steps.physics import robust_sd
 
@@ -62,3 +64,31 @@ def fit_temperature(station: StationModel, heats: pl.DataFrame) -> TemperatureMo
             for name, value, s in zip(names, of_features, scale, strict=True)
         },
     )
+
+
+class Temperatures(NamedTuple):
+    """Of each heat, C, nan where unknown: measured after the additions, as the model predicts it, and what a
+    plant can say without one: before, and the usual change of the heats before."""
+
+    measured_c: Vector
+    predicted_c: Vector
+    usual_c: Vector
+
+
+def predict_temperature(station: StationModel, train: pl.DataFrame, test: pl.DataFrame) -> Temperatures:
+    """Temperatures of `test`, as the Model Service predicts them; without a model, the usual change is all
+    that is said."""
+    before, after = column(test, "f.temperature_c"), column(test, "temperature_after_c")
+    change = column(train, "temperature_after_c") - column(train, "f.temperature_c")
+    known = change[~np.isnan(change)]
+    usual = before + (float(np.median(known)) if len(known) else np.nan)
+    model = station.temperature
+    if model is None:
+        return Temperatures(after, usual, usual)
+    predicted = before + model.offset_c + model.before_slope * (before - model.usual_c)
+    for feature, values in zip(station.features, feature_matrix(station, test).T, strict=True):
+        predicted = predicted + model.slopes.get(feature.name, 0.0) * (values - feature.default)
+    if model.chill_factor:
+        chill = column(test, "chill_c_t") / column(test, "steel_mass_t")
+        predicted = predicted + model.chill_factor * chill
+    return Temperatures(after, predicted, usual)
