@@ -128,3 +128,19 @@ def test_the_page_says_what_cannot_be_learnt_any_more(client: TestClient) -> Non
     assert silent == {"Mn", "Si", "C"}  # in this plant everybody adds just what is asked for
     assert "Additions vary too little for slopes to be learnt" in page
     assert "Additions vary too little" in client.get("/reports/week").text
+
+
+def test_errors_are_those_of_the_newest_heats(client: TestClient) -> None:
+    newest = client.get("/api/v1/treatments?limit=3").json()["treatments"]
+    errors = client.get("/api/v1/errors?heats=3").json()["errors"]
+
+    assert {(one["heat_uid"], one["station"]) for one in errors} == {
+        (one["heat_uid"], one["station"]) for one in newest
+    }
+    assert len(errors) == 3 * 3  # Mn, Si and C
+
+
+def test_without_heats_there_are_no_errors(tmp_path: Path) -> None:
+    settings = Settings(lake=tmp_path / "lake", nats_url=f"nats://127.0.0.1:{free_port()}")
+    with TestClient(create_app(settings)) as empty:
+        assert empty.get("/api/v1/errors").json() == {"errors": []}
