@@ -1,7 +1,7 @@
 """The steelmaker's page: from a key or a finger to the painted prediction, in Chromium, on a demo of its own.
 
-Clocked in the page itself: from just before the event is sent until the frame after the one that paints what it
-changed, so it includes layout and painting and up to one frame of waiting (17 ms).
+Clocked in the page itself: from just before the event is sent until the frame that shows what it changed is
+made, so it includes layout, painting and up to one frame of waiting (17 ms).
 """
 
 import tempfile

@@ -126,7 +126,7 @@ def model_widening(demo: RunningDemo, heat: dict[str, Any], element: str) -> flo
         answer = httpx.post(f"{demo.urls['model_service']}/v1/predictions", json=question).json()
         interval = answer["elements"][element]["interval_pct"]
         widths.append(interval["high"] - interval["low"])
-    return widths[1] / widths[0]
+    return float(widths[1] / widths[0])
 
 
 def width_pct(page: Page, element: str) -> float:

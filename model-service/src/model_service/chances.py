@@ -60,9 +60,8 @@ def task_of(
     lower = [limit for limit, side in enumerate(sides) if side.side == "min"]
     ways = dict(zip(lower, cheapest_ways(price, per_kg[lower], growth[lower]), strict=True))
     likely = {which[i]: likely_growth(clear[i], z[i], way) for i, way in ways.items()}
-    spare_sd, spare_price = _spare(
-        z, [found.likely_sd[i] / found.sd[i] for i in which], _price_of_a_miss(request, offers)
-    )
+    price_of_a_miss = _price_of_a_miss(request, offers)
+    spare_sd, spare_price = _spare(z, [found.likely_sd[i] / found.sd[i] for i in which], price_of_a_miss)
     narrow = 2 * normal_quantile((1 + request.confidence) / 2)
     return Task(
         Problem(
@@ -76,7 +75,7 @@ def task_of(
             likely=np.array([likely.get(i, 0.0) for i in which]),
             spare_sd=spare_sd,
             spare_price=spare_price,
-            shortage_price=shortage_price_of(price, ways.values()),
+            shortage_price=shortage_price_of(price, ways.values(), price_of_a_miss),
         ),
         sides,
         [

@@ -101,8 +101,10 @@ def outcome_of(
         mass_t=mass_t,
         constant_pct=np.array(
             [
-                first + state.offset_pct - burnt
-                for (first, _), state, burnt in zip(firsts, states, lost.constant_pct, strict=True)
+                believed_first(model, heat.grade, *first) + state.offset_pct - burnt
+                for model, first, state, burnt in zip(
+                    of.models, firsts, states, lost.constant_pct, strict=True
+                )
             ],
             dtype=float,
         ),
@@ -142,6 +144,16 @@ def first_analysis(analysis: Analysis, usual: UsualFirst | None) -> tuple[float,
     if usual is None:
         raise ValueError("the first analysis is neither measured nor assumed; known_elements leaves such out")
     return usual.pct, usual.sd_pct
+
+
+def believed_first(model: ElementModel, grade: str, pct: float, sd_pct: float) -> float:
+    """Return what a first analysis is believed to say: a sample errs, and what heats of the grade usually
+    come with is known. Where there was no plain reading (it has an sd), `pct` is the belief already."""
+    usual = model.first_readings.get(grade)
+    if usual is None or sd_pct:
+        return pct
+    towards = (1.0 - usual.trust) * (usual.pct - pct)
+    return pct + min(max(towards, -usual.most_pct), usual.most_pct)
 
 
 def aim_pct(window: Window | None) -> float | None:

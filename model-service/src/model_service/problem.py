@@ -7,8 +7,8 @@ kilograms x hold limit l with its confidence where
 
 The sd grows with what is added. Limits are soft: what lacks is a shortage, at a price far above any way to
 keep the limit, four times that beyond the margin, so that an answer always exists. Where a miss has a price,
-margin beyond z_l earns what it saves in expected misses, in straight pieces, each worth less than the one
-before: so risk is spread over the windows as it is cheapest.
+a sd beyond a limit costs no more than that; and margin beyond z_l earns what it saves in expected misses, in
+straight pieces, each worth less than the one before: so risk is spread over the windows as it is cheapest.
 """
 
 import math
@@ -69,9 +69,13 @@ def cheapest_ways(price: Array, per_kg: Array, growth: Array) -> list[Way | None
     ]
 
 
-def shortage_price_of(price: Array, ways: Iterable[Way | None]) -> float:
-    """Return a price of one sd that is above all ways to add one."""
-    return _DEARER * max([float(price.max(initial=1e-6)), *[way.price for way in ways if way]])
+def shortage_price_of(
+    price: Array, ways: Iterable[Way | None], price_of_a_miss: float | None = None
+) -> float:
+    """Return a price of one sd that is above all ways to add one; but a sd beyond a limit is not worth more
+    than the heat that misses it, or the dearest alloys would be bought to dilute a residual."""
+    dearer = _DEARER * max([float(price.max(initial=1e-6)), *[way.price for way in ways if way]])
+    return dearer if price_of_a_miss is None else min(dearer, price_of_a_miss / OUTSIDE)
 
 
 def likely_growth(clear: float, z: float, way: Way | None) -> float:

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import time
 from threading import Lock, Thread
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ NEWEST_QUARANTINED = 5
 PLOTTED_ERRORS = 200  # of an element
 ROWS_AT_ONCE = 50_000
 WAITED_FOR_ROWS = 50_000  # a smaller lake is read in a moment
+RESTS = 4.0  # times as long as a large lake took to read: the rest of the time is for the pages
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +57,7 @@ class LakeReader:
         self._lake = lake
         self._plant_id = plant_id
         self._lock = Lock()
+        self._again_at = 0.0
         self._of: tuple[object, ...] | None = None
         self._nothing = assess(no_rows("heats"))
         self._reading = self._no_lake()
@@ -66,16 +69,18 @@ class LakeReader:
         if self._reading.rows < WAITED_FOR_ROWS:
             with self._lock:
                 return self._refreshed()
-        if self._lock.acquire(blocking=False):
+        if time.monotonic() >= self._again_at and self._lock.acquire(blocking=False):
             Thread(target=self._refresh_and_release, daemon=True).start()
         return self._reading
 
     def _refresh_and_release(self) -> None:
+        began = time.monotonic()
         try:
             self._refreshed()
         except UnreadableLakeError as error:
             log.warning("the lake is shown as it was: %s", error)
         finally:
+            self._again_at = time.monotonic() + RESTS * (time.monotonic() - began)
             self._lock.release()
 
     def _refreshed(self) -> Reading:
