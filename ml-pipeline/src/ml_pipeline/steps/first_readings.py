@@ -27,6 +27,10 @@ MIN_OF_GRADE = 20
 GROSS_SD = 3.0
 MOST_SD = 1.5
 """Of the reading: no sample is believed to have erred by more because others read differently."""
+ACTED_ON = 0.5
+"""Share of the error found that is acted on. Where operators answer to readings, a recovery that is a little
+wrong looks like readings that are; the effect of a kilogram comes before the error of a prediction, so only
+half of it is taken away from the recovery."""
 LEAST_ERROR = 0.02
 """Share of error under which a reading is taken as it is."""
 MOST_HEATS = 20_000
@@ -114,6 +118,7 @@ def _believing(grades: list[_Grade], read_pct: Vector, left: Vector) -> dict[str
     for grade in grades:
         error = min(float(parts @ (1.0, grade.usual_pct**2)), grade.variance)
         if error > LEAST_ERROR * grade.variance:
+            error *= ACTED_ON
             found[grade.name] = FirstReading(
                 pct=grade.usual_pct,
                 trust=1.0 - error / grade.variance,
