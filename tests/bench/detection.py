@@ -114,8 +114,8 @@ def shown(found: Measured) -> None:
         told(f"{what}: {statistics.median(values) if values else float('nan'):.4g} {unit}")
 
 
-def trained() -> None:
-    """A model of both stations, by the pipeline's own commands, from the plant's past."""
+def trained() -> Path:
+    """The bundle of a model of both stations, by the pipeline's own commands, from the plant's past."""
     environment = {
         "ML_PIPELINE_ARTIFACTS": str(WORK / "artifacts"),
         "ML_PIPELINE_MODELS": str(WORK / "models"),
@@ -131,6 +131,7 @@ def trained() -> None:
         mapping = ("--mapping", str(folder / "mapping.yaml"), "--input", str(folder))
         quiet(pipeline, "import", *mapping, "--lake", lake, **environment)
     quiet(pipeline, "run", "--lake", lake, **environment)
+    return WORK / "models" / "champion"
 
 
 def part_of_healthy(url: str, part: int) -> list[Alarm]:
