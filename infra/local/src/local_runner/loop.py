@@ -3,6 +3,7 @@
 import csv
 import random
 import shutil
+import statistics
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -285,17 +286,45 @@ def _absorbed(story: Story, begun: int) -> None:
 
 def _recovered(story: Story, begun: int, promoted: int, elements: list[str]) -> None:
     """In what the old model was wrong in, the new one is nearer to the results."""
-    errors = loop_page.error_by_heat(story, elements=elements)
-    was = [e for e in errors[begun:promoted] if e is not None]
-    now = [e for e in errors[promoted + 10 :] if e is not None]
-    if not was or not now:
+    heats = story.treatments()
+    errors = loop_page.error_by_heat(story, heats, elements)
+    was, now = (
+        _by_grade(heats[of], errors[of]) for of in (slice(begun, promoted), slice(promoted + 10, None))
+    )
+    sizes = in_the_same_grades(was, now)
+    if sizes is None:
         raise StageMissing("no errors to compare before and after the promotion")
-    sizes = sum(was) / len(was), sum(now) / len(now)
     before, after = (f"{size:.2f}" for size in sizes)
     what = ", ".join(elements)
-    story.tell("check", f"Mean error of {what} {before} before the promotion, {after} after; 1 is usual.")
+    told = (
+        f"Mean error of {what}, in the same grades, {before} before the promotion, {after} after; 1 is usual."
+    )
+    story.tell("check", told)
     if not sizes[1] < 0.8 * sizes[0]:
         raise StageMissing("the new model did not bring the error down")
+
+
+def in_the_same_grades(
+    was: dict[str, list[float]], now: dict[str, list[float]]
+) -> tuple[float, float] | None:
+    """Mean errors before and after, as if as many heats of each grade had come before: grades come in
+    campaigns, and some are harder to predict. None where no grade came both before and after."""
+    heats = {grade: len(errors) for grade, errors in now.items() if grade in was}
+    if not heats:
+        return None
+    before, after = (
+        sum(n * statistics.fmean(of[grade]) for grade, n in heats.items()) / sum(heats.values())
+        for of in (was, now)
+    )
+    return before, after
+
+
+def _by_grade(heats: list[dict[str, Any]], errors: list[float | None]) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for heat, error in zip(heats, errors, strict=True):
+        if error is not None:
+            found.setdefault(heat["grade"], []).append(error)
+    return found
 
 
 def _simn_share(story: Story, since: int = 0) -> float:
