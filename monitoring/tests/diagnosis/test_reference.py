@@ -12,7 +12,7 @@ from monitoring.diagnosis.building import build
 from monitoring.diagnosis.reference import Reference, read, standardised, write
 from monitoring.diagnosis.surprises import surprises_of
 from monitoring.errors import UnreadableFileError
-from tests.diagnosis.plants import LOT_SD_REL, SD_PCT, rows
+from tests.diagnosis.plants import LOT_HEATS, LOT_SD_REL, SD_PCT, rows
 from tests.generator import CONTRACTS
 
 EXAMPLES = CONTRACTS / "monitoring" / "examples" / "reference.v1"
@@ -68,6 +68,12 @@ def test_the_spread_of_the_lots_is_found(reference: Reference) -> None:
     assert reference.lots["SiMn"]["Mn"].sd_rel == pytest.approx(LOT_SD_REL, rel=0.5)
     assert reference.lots["SiMn"]["Mn"].lots == 20
     assert set(reference.lots) == {"SiMn", "FeMn", "FeSi", "coke"}
+
+
+def test_lots_of_an_additive_of_which_few_are_known_are_not_judged() -> None:
+    few = build(rows(3 * LOT_HEATS, seed=7))
+
+    assert few.lots == {}
 
 
 def test_training_heats_are_standard_by_their_own_reference(reference: Reference) -> None:

@@ -32,12 +32,12 @@ from monitoring.measures.treatments import ROW
 LEAST_HEATS = 20  # of a grade, before its errors are judged
 MATTERS_FROM = 3.0  # standard deviations that an addition brings, for an element to be judged by additions
 LEAST_SHARE = 0.02  # of the heats in which it does
-LEAST_LOTS = 4
+LEAST_LOTS = 6  # of an additive, before its lots are judged: by how much lots differ, few of them do not tell
 SD_PER_MAD = 1.4826  # of a normal number
 LEAST_CORRELATION = 0.2  # of two elements' errors, to take one from the other
 LEAST_BEFORE = 0.1  # of an element's errors at two stations
 SENSIBLE = (0.2, 1.1)  # recoveries; beyond, additions vary too little to tell
-LOT_SD_REL = 0.01  # where a reference has seen too few lots of an additive
+LEAST_LOT_SD_REL = 0.005
 
 
 def build(rows: pl.LazyFrame, bundle_hash: str | None = None) -> Reference:
@@ -233,7 +233,8 @@ def _note_before(
 
 
 def _lots(pairs: pl.DataFrame, treatments: int) -> dict[str, dict[str, LotSpread]]:
-    """Method of moments: the spread of the lots' estimates less what is due to the noise of the heats."""
+    """Method of moments: the spread of the lots' estimates less what is due to the noise of the heats. An
+    additive of few lots is left out: what a model has learnt from three lots is theirs."""
     matters = (
         pairs.group_by("additive", "element")
         .agg((pl.col("x") > MATTERS_FROM).sum().alias("n"))
@@ -254,8 +255,9 @@ def _lots(pairs: pl.DataFrame, treatments: int) -> dict[str, dict[str, LotSpread
     for (additive, element), of in lots.group_by("additive", "element", maintain_order=True):
         told = of.filter(pl.col("sxx") > pl.col("sxx").max() / 20)
         more = told.select((pl.col("b") ** 2 - 1 / pl.col("sxx")).mean()).item()
-        floor = LOT_SD_REL**2 / 4
-        sd_rel = math.sqrt(max(floor, more)) if told.height >= LEAST_LOTS else LOT_SD_REL
+        if told.height < LEAST_LOTS:
+            continue
+        sd_rel = math.sqrt(max(LEAST_LOT_SD_REL**2, more))
         result.setdefault(str(additive), {})[str(element)] = LotSpread(
             of.height, sd_rel, _number(of["heats"].mean()), _number(told["sxx"].mean())
         )
