@@ -37,8 +37,8 @@ $(COMPONENTS) tests:
 bench:  ## measure against the bars: all, or ONLY=simulator; tables here, rows in build/bench
 	@$(MAKE) --no-print-directory -C tests bench ONLY="$(ONLY)"
 
-report:  ## docs/model again: the model and its policy on the simulated plant, from the last policy bench
-	@$(MAKE) --no-print-directory -C tests report
+report:  ## docs/model again, or ONLY=detection docs/detection, from the last bench of the policy or of detection
+	@$(MAKE) --no-print-directory -C tests report ONLY="$(ONLY)"
 
 reproduce:  ## MODEL_VERSION=n: build a registered model again from its record, compare byte for byte
 	@$(MAKE) --no-print-directory -C ml-pipeline reproduce MODEL_VERSION="$(MODEL_VERSION)"

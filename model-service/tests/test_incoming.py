@@ -1,5 +1,6 @@
 """Requests as bytes: what is remembered changes nothing."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -35,6 +36,56 @@ def test_the_answer_is_the_same_bytes(bundle: Bundle) -> None:
     assert encode(recommend(bundle, recommendation_request(body))) == encode(
         recommend(bundle, decode(body, RecommendationRequest))
     )
+
+
+def test_what_was_corrected_since_it_was_asked_last_is_read_anew(bundle: Bundle) -> None:
+    before, after = _body(), _body(chemistry_after={"Mn": 0.71})
+    after["additives"][0]["stock_kg"] = 11.0
+    first = recommendation_request(encode(before))
+    second = recommendation_request(encode(after))
+
+    assert to_builtins(second) == to_builtins(decode(encode(after), RecommendationRequest))
+    assert second.recent_heats[0] is first.recent_heats[0]
+    assert second.additives[1] is first.additives[1]
+
+
+def _lists(document: dict[str, Any]) -> Iterator[bytes]:
+    """Bodies in which the recent heats, or what looks like them, stand where they are not looked for."""
+    heats, body = encode(document["recent_heats"]), encode(document)
+    without = encode({key: value for key, value in document.items() if key != "recent_heats"})
+    yield body.replace(b'"recent_heats":[', b'"recent_heats": [')
+    yield b'{"further":{"recent_heats":' + heats + b"}," + without[1:]
+    yield b'{"further":{"recent_heats":' + heats + b"}," + body[1:]
+    yield b'{"recent_heats":' + heats + b"," + without[1:-1] + b',"recent_heats":[]}'
+    yield encode({"note": 'this is no list: "recent_heats":['} | document)
+    yield body.replace(heats, heats[:-1] + b" , " + heats[1:])
+    yield body.replace(heats, b"[ " + heats[1:-1] + b" ]")
+    yield without
+
+
+def test_wherever_the_list_of_recent_heats_stands_it_is_read_as_when_decoded_whole() -> None:
+    document = _body() | {"additions": []}
+    recommendation_request(encode(document))  # so that its heats are known
+
+    for body in _lists(document):
+        for _ in range(2):
+            assert to_builtins(recommendation_request(body)) == to_builtins(
+                decode(body, RecommendationRequest)
+            )
+            assert to_builtins(prediction_request(body)) == to_builtins(decode(body, PredictionRequest))
+
+
+def test_what_follows_known_heats_is_refused_as_when_decoded_whole() -> None:
+    document = _body()
+    body, heats = encode(document), encode(document["recent_heats"])[1:-1]
+    recommendation_request(body)
+
+    for wrong in (heats + b"}", heats + b",", heats + b",7", heats + b" " + heats, heats[:-1]):
+        with pytest.raises((InvalidDocument, MalformedJson)) as refused:
+            recommendation_request(body.replace(heats, wrong))
+        with pytest.raises(refused.type) as whole:
+            decode(body.replace(heats, wrong), RecommendationRequest)
+        assert refused.value.faults == whole.value.faults
 
 
 @pytest.mark.parametrize("read", [recommendation_request, prediction_request])

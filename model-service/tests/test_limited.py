@@ -130,3 +130,20 @@ def test_a_price_of_a_miss_in_another_currency_counts_for_nothing(bundle: Bundle
     answer = recommend(bundle, with_heat(asked(), price_of_a_miss=Money(amount=6000.0, currency="USD")))
 
     assert answer.additions == plain.additions
+
+
+def test_a_residual_out_of_reach_is_not_diluted_for_more_than_the_miss_costs(bundle: Bundle) -> None:
+    """Half a tonne of ferrovanadium was once tipped to thin out copper by a hundredth."""
+    copper = {**alloyed().heat.windows, "Cu": Window(max=0.10)}
+    chemistry = {**alloyed().heat.chemistry, "Cu": 0.12}
+    price = Money(amount=6000.0, currency="EUR")
+    usual = recommend(bundle, with_heat(alloyed(), price_of_a_miss=price))
+
+    answer = recommend(
+        bundle, with_heat(alloyed(), price_of_a_miss=price, windows=copper, chemistry=chemistry)
+    )
+
+    assert "Cu.max" in [limit.limit for limit in answer.unreached]
+    assert answer.cost is not None
+    assert usual.cost is not None
+    assert answer.cost.amount < usual.cost.amount + 6000.0

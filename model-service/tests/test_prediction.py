@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from making import alloyed, asked, offer, recent_heats, with_heat
@@ -19,7 +20,14 @@ from model_service.contracts import (
     Window,
 )
 from model_service.model import Bundle, make_bundle
-from model_service.parameters import AssumedFirst, ElementModel, Parameters, TemperatureModel, UsualFirst
+from model_service.parameters import (
+    AssumedFirst,
+    ElementModel,
+    FirstReading,
+    Parameters,
+    TemperatureModel,
+    UsualFirst,
+)
 from model_service.prediction import predict
 from model_service.recommendation import recommend
 
@@ -192,6 +200,22 @@ def test_the_longer_tail_gets_more_of_the_window(bundle: Bundle) -> None:
     assert middle + 0.003 < high < 0.84
 
 
+def test_a_first_analysis_is_believed_beside_what_the_grade_comes_with(bundle: Bundle) -> None:
+    manganese = bundle.parameters.stations["tapping"].elements["Mn"]
+    usual = FirstReading(pct=0.10, trust=0.75, most_pct=0.01)
+    believing = make_bundle(_with_manganese(bundle, replace(manganese, first_readings={"B500B": usual})), {})
+
+    def moved(read_pct: float, **fields: Any) -> float:
+        heat = replace(asked().heat, chemistry={**asked().heat.chemistry, "Mn": read_pct}, **fields)
+        return _nothing_added(believing, heat).base_pct - _nothing_added(bundle, heat).base_pct
+
+    assert moved(0.08) == pytest.approx(0.005)
+    assert moved(0.12) == pytest.approx(-0.005)
+    assert moved(0.10) == pytest.approx(0.0)
+    assert moved(0.30) == pytest.approx(-0.01)  # no sample errs by so much: it is another heat
+    assert moved(0.08, grade="another") == pytest.approx(0.0)
+
+
 def _with_manganese(bundle: Bundle, manganese: ElementModel) -> Parameters:
     stations = bundle.parameters.stations
     tapping = stations["tapping"]
@@ -208,3 +232,15 @@ def _nothing_added(bundle: Bundle, heat: Heat) -> ElementEstimate:
     request = asked()
     asked_about = PredictionRequest(heat=heat, additives=request.additives, additions=[], recent_heats=[])
     return predict(bundle, asked_about).elements["Mn"]
+
+
+def test_the_intervals_width_follows_from_what_is_told_for_other_kilograms(bundle: Bundle) -> None:
+    mass_t = asked().heat.steel_mass_t
+    assay = next(offer for offer in asked().additives if offer.additive == "SiMn").assay["Mn"]
+    few, many = (_predict(bundle, asked(), SiMn=kg).elements["Mn"].interval_pct for kg in (200.0, 1500.0))
+
+    assert few.half_per_added_pct == many.half_per_added_pct
+    half = [few.half_per_added_pct * kg * assay / (1000 * mass_t) for kg in (200.0, 1500.0)]
+    fixed_square = ((few.high - few.low) / 2) ** 2 - half[0] ** 2
+    assert (many.high - many.low) / 2 == pytest.approx(math.sqrt(fixed_square + half[1] ** 2))
+    assert many.high - many.low > few.high - few.low

@@ -58,6 +58,14 @@ def event(data: dict[str, Any], event_id: str | None = None) -> dict[str, Any]:
     }
 
 
+def shadow_event(data: dict[str, Any], role: str = "shadow") -> dict[str, Any]:
+    """What another model recommended for the same heat, and nobody was shown."""
+    made = deepcopy(data["y"]) | {"role": role, "bundle_hash": "cd" * 32, "model_version": "4"}
+    said = {"treatment": data["treatment"], "recommendation": made}
+    heat = event(data)
+    return heat | {"id": f"{role} {heat['subject']}", "type": "product.recommendation.made.v1", "data": said}
+
+
 def events(count: int, first: int = 1) -> Iterator[dict[str, Any]]:
     for number in range(first, first + count):
         yield event(completed(number))

@@ -1,9 +1,11 @@
 """The model service: one heat in process, over HTTP, and beside `mlflow models serve` of the same model.
 
 The model is trained here, by the pipeline, from a simulated plant's heats: its trees are those that training
-keeps. Each request is the next heat of that plant: 29 of its 30 recent heats were in the request before.
+keeps. Each request is the next heat of that plant: 29 of its 30 recent heats were in the request before, and
+what was tipped into the last is gone from stock. No request is sent twice: each round is another plant's.
 """
 
+import itertools
 import json
 import os
 import shutil
@@ -28,6 +30,7 @@ CLIENTS, SECONDS = 2, 4.0
 NOT_WANTED = ("mlflow", "pandas", "scikit-learn", "scipy")
 
 Figures = dict[str, tuple[list[float], str]]
+_PLANTS = itertools.count(1)
 
 
 def measure() -> Figures:
@@ -118,14 +121,15 @@ def _bodies(port: int, plant: Plant) -> list[bytes]:
 
 def _over_http(port: int, bodies: Sequence[bytes]) -> Figures:
     """One client on a kept connection; what comes back is read whole, and parsed outside the clock."""
-    older = [_with_older_bundle(body) for body in bodies]
     p50, p99, old, floor = [], [], [], []
     with Client(port) as client:
         for _ in range(ROUNDS):
+            bodies = _of_another_plant(bodies)
+            older = [_with_older_bundle(body) for body in bodies[:WARM_UP]]
             taken = [client.milliseconds("POST", "/v1/recommendations", body) for body in bodies][WARM_UP:]
             p50.append(statistics.median(taken))
             p99.append(statistics.quantiles(taken, n=100)[98])
-            taken = [client.milliseconds("POST", "/v1/recommendations", body) for body in older[:WARM_UP]]
+            taken = [client.milliseconds("POST", "/v1/recommendations", body) for body in older]
             old.append(statistics.median(taken))
             floor.append(statistics.median(client.milliseconds("GET", "/ping", b"") for _ in bodies))
     size = statistics.mean(map(len, bodies)) / 1000
@@ -141,7 +145,7 @@ def _over_http(port: int, bodies: Sequence[bytes]) -> Figures:
 def _inrunning(bundle: Path, bodies: Sequence[bytes]) -> Figures:
     """`model-service bench` measures itself, in a process of its own."""
     file = WORK / "requests.jsonl"
-    file.write_bytes(b"\n".join(bodies[:100]) + b"\n")
+    file.write_bytes(b"\n".join(bodies) + b"\n")
     runs = [
         json.loads(_run(SERVICE, "model-service", "bench", "--bundle", bundle, "--requests", file))
         for _ in range(ROUNDS)
@@ -184,7 +188,9 @@ def _per_second(port: int, bodies: Sequence[bytes], ask: Callable[[bytes], tuple
         done = 0
         with Client(port) as client:
             while time.perf_counter() < end:
-                client.milliseconds("POST", *ask(bodies[done % len(bodies)]))
+                if done % len(bodies) == 0:
+                    plant = next(_PLANTS)
+                client.milliseconds("POST", *ask(_in_plant(plant, bodies[done % len(bodies)])))
                 done += 1
         return done
 
@@ -240,6 +246,18 @@ def _served_by_mlflow() -> Iterator[int]:
     with running(command, _environ(PATH=path), WORK / "mlflow.log") as process:
         wait_for(port, "/ping", process)
         yield port
+
+
+def _of_another_plant(bodies: Sequence[bytes]) -> list[bytes]:
+    plant = next(_PLANTS)
+    return [_in_plant(plant, body) for body in bodies]
+
+
+def _in_plant(plant: int, body: bytes) -> bytes:
+    """The same request of a plant of its own: no heat and no lot of it was ever seen."""
+    return body.replace(b'"heat_uid":"00000000', b'"heat_uid":"%08x' % plant).replace(
+        b'"lot":"', b'"lot":"%d-' % plant
+    )
 
 
 def _with_older_bundle(body: bytes) -> bytes:

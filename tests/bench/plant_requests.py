@@ -4,6 +4,7 @@
 """
 
 import csv
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ Document = dict[str, Any]
 GRADE, FURTHER_WINDOWS = "42CrMo4", {"Cu": {"max": 0.30}}
 LEFT_OUT = {"Ni", "CaSi"}  # of the plant's 16 additives; no window of the grade asks for them
 RECENT_HEATS = 30
+FULL_KG, LOW_KG = 20000.0, 5000.0  # what a bin holds, and where it is filled up again
 HANDBOOK_ENTRY: Document = {
     "nominal_recovery": {"C": 0.92, "Si": 0.8, "Mn": 0.9, "Cr": 0.97, "Mo": 0.98, "Al": 0.25},
     "steps": [
@@ -41,6 +43,7 @@ class Plant:
         self.windows: Document = mapping["grades"]["windows"][GRADE] | FURTHER_WINDOWS
         self.heats = list(csv.DictReader((folder / "heats.csv").open(newline="")))
         self._lots = list(csv.DictReader((folder / "additives.csv").open(newline="")))
+        self._stock_kg = list(self._stocks())
 
     def heat(self, i: int) -> Document:
         """X of the `i`-th heat, asked for in the grade of this bench."""
@@ -67,7 +70,7 @@ class Plant:
         """What can be tipped into the `i`-th heat: the lot in the bin of each additive."""
         at = self.heats[i]["registered_at"]
         lots = {lot["additive"]: lot for lot in self._lots if lot["valid_from"] <= at}
-        return [_offer(lot) for name, lot in lots.items() if name not in LEFT_OUT]
+        return [_offer(lot, self._stock_kg[i][name]) for name, lot in lots.items() if name not in LEFT_OUT]
 
     def recent(self, i: int, base_pct: Document, bundle_hash: str | None) -> Document:
         """The `i`-th heat as a finished one, with the base prediction made then for what was weighed."""
@@ -103,6 +106,16 @@ class Plant:
             "confidence": 0.95,
         }
 
+    def _stocks(self) -> Iterator[dict[str, float]]:
+        """What the bins hold before each heat: less by what the heat before took."""
+        stock = dict.fromkeys((lot["additive"] for lot in self._lots), FULL_KG)
+        for row in self.heats:
+            yield dict(stock)
+            for name in stock:
+                stock[name] -= _number(row[f"weighed_kg_{name}"]) or 0.0
+                if stock[name] < LOW_KG:
+                    stock[name] = FULL_KG
+
     def _treatment(self, i: int) -> Document:
         return {
             "plant_id": self.plant_id,
@@ -115,7 +128,7 @@ class Plant:
         return {element: _number(row[f"{sample}_{element}"]) for element in self.windows}
 
 
-def _offer(lot: dict[str, str]) -> Document:
+def _offer(lot: dict[str, str], stock_kg: float) -> Document:
     assay = {name[len("assay_") :]: float(text) for name, text in lot.items() if name.startswith("assay_")}
     return {
         "additive": lot["additive"],
@@ -126,7 +139,7 @@ def _offer(lot: dict[str, str]) -> Document:
             "currency": "EUR",
             "valid_from": _instant(lot["valid_from"]),
         },
-        "stock_kg": 20000.0,
+        "stock_kg": round(stock_kg, 1),
         "max_kg": float(lot["max_kg"]),
         "increment_kg": float(lot["increment_kg"]),
         "metallic_yield": 0.9,

@@ -1,6 +1,7 @@
 """Every page in light and dark: nothing serious for axe, and targets that a glove finds."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -8,7 +9,7 @@ from playwright.sync_api import Browser, StorageState, ViewportSize, expect
 
 from browser.conftest import Visit
 from browser.steelmaker import address, end, kilograms, known, waiting_heat
-from running_demo import RunningDemo, wait_until
+from running_demo import RunningDemo, get, wait_until
 
 GLOVE_PX = 48
 TARGETS = (
@@ -63,6 +64,34 @@ def test_the_login_page_has_nothing_serious(demo: RunningDemo, chromium: Browser
     expect(visit.page.get_by_text("User name or password is not right.")).to_be_visible()
 
     assert visit.findings() == []
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1280, 800), (768, 1024)])
+def test_monitorings_page_and_reports_have_nothing_serious(
+    demo: RunningDemo, chromium: Browser, scheme: Scheme, size: tuple[int, int], tmp_path: Path
+) -> None:
+    """Reports as they are mailed: a file of their own."""
+    screen: ViewportSize = {"width": size[0], "height": size[1]}
+    context = chromium.new_context(color_scheme=scheme, viewport=screen)
+    visit = Visit(context.new_page())
+    monitoring = demo.urls["monitoring"]
+    wait_until(lambda: (get(f"{monitoring}/api/v1/diagnosis") or {})["bundle_hash"])
+    model = (get(f"{monitoring}/api/v1/diagnosis") or {})["bundle_hash"]
+    places = [f"{monitoring}/", f"{monitoring}/?element=Mn"]
+    for name, path in (("week", "week"), ("model", f"model/{model}")):
+        file = tmp_path / f"{name}.html"
+        file.write_bytes(context.request.get(f"{monitoring}/reports/{path}").body())
+        places.append(file.as_uri())
+    for place in places:
+        visit.page.goto(place)
+        for summary in visit.page.locator("summary").all():
+            summary.click()
+        assert (place, visit.findings()) == (place, [])
+        assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
+    assert visit.complaints == []
+    assert visit.outside(monitoring, "file://") == []
     context.close()
 
 

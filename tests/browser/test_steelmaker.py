@@ -2,7 +2,10 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
+import httpx
+import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
 import lake
@@ -87,6 +90,55 @@ def test_the_prediction_of_an_edit_is_the_model_services_own(demo: RunningDemo, 
     shown = predicted(page, "Mn")
     digits = len(shown.inner_text().partition(".")[2])
     expect(shown).to_have_text(f"{expected:.{digits}f}")
+
+
+def test_the_interval_of_an_edit_is_as_wide_as_the_model_services_own(
+    demo: RunningDemo, visit: Visit
+) -> None:
+    heat = waiting_heat(demo)
+    page = visit.page
+    page.goto(address(demo, heat))
+    before = width_pct(page, "Mn")
+    bin_ = kilograms(page, "SiMn")
+    more_kg = float(bin_.input_value()) + 400
+
+    bin_.fill(f"{more_kg:g}")
+    after = width_pct(page, "Mn")
+    page.get_by_label("practice", exact=True).check()
+    confirm(page)
+
+    assert after > before
+    assert after / before == pytest.approx(model_widening(demo, heat, "Mn"), rel=0.02)  # drawn in tenths
+    assert width_pct(page, "Mn") == pytest.approx(after, rel=0.01)  # the server draws the same
+
+
+def model_widening(demo: RunningDemo, heat: dict[str, Any], element: str) -> float:
+    """How much wider the model service itself says for what was decided than for what was recommended.
+
+    Without the heats before: how they scatter widens both alike.
+    """
+    treatment = known(demo, heat)
+    widths = []
+    for said in (treatment["recommendation"], treatment["decision"]):
+        question = {name: treatment[name] for name in ("heat", "additives")} | {
+            "additions": said["additions"]
+        }
+        answer = httpx.post(f"{demo.urls['model_service']}/v1/predictions", json=question).json()
+        interval = answer["elements"][element]["interval_pct"]
+        widths.append(interval["high"] - interval["low"])
+    return float(widths[1] / widths[0])
+
+
+def width_pct(page: Page, element: str) -> float:
+    """How wide the element's interval is drawn, in wt %."""
+    drawn: float = page.locator(f"tr[data-element={element}] svg.bar").evaluate(
+        """(bar) => {
+          const line = bar.querySelector(".interval");
+          const span = Number(bar.dataset.right) - Number(bar.dataset.left);
+          return ((line.getAttribute("x2") - line.getAttribute("x1")) / 320) * span;
+        }"""
+    )
+    return drawn
 
 
 def test_steppers_go_by_bags_within_what_may_be_tipped_and_back_again(

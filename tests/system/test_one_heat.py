@@ -1,5 +1,6 @@
 """One heat, told over the bus and decided over REST, by a plant that is not the simulator."""
 
+import json
 import os
 import signal
 from typing import Any
@@ -15,6 +16,19 @@ REGISTERED, WEIGHED, ANALYSED = (
     "plant.addition.weighed.v1",
     "plant.sample.analysed.v1",
 )
+
+
+# Each process, and the first word of what it says of a heat that goes its whole way.
+WAY_OF_A_HEAT = {
+    ("backend-consume", "heard"),
+    ("backend-consume", "recommended"),
+    ("model-service", "recommended"),
+    ("backend-serve", "decided"),
+    ("model-service", "predicted"),
+    ("backend-consume", "predicted"),
+    ("backend-publish", "published"),
+    ("monitoring-collect", "position"),
+}
 
 
 def url_of(demo: RunningDemo, treatment: dict[str, Any]) -> str:
@@ -62,6 +76,28 @@ def test_a_heat_goes_all_the_way_into_the_lake(demo: RunningDemo) -> None:
         addition["additive"]: addition["added_kg"] for addition in plant.WEIGHED
     }
     assert row["heat_no"] == heat["heat_no"]
+
+
+def test_a_heat_is_found_in_the_logs_of_every_process_that_it_went_through(demo: RunningDemo) -> None:
+    """JSON lines: the treatment in those of backend and model service, the heat in monitoring's."""
+    heat = plant.new_heat()
+    finish(demo, heat, recommended(demo, heat))
+    in_lake(demo, heat["treatment"])
+
+    assert wait_until(lambda: logs_that_name(demo, heat["treatment"]) >= WAY_OF_A_HEAT)
+
+
+def logs_that_name(demo: RunningDemo, treatment: dict[str, Any]) -> set[tuple[str, str]]:
+    """Which process says something of the heat, and the first word of it."""
+    found = set()
+    for log in (demo.folder / "logs").glob("*.log"):
+        for line in log.read_text().splitlines():
+            if treatment["heat_uid"] not in line or not line.startswith("{"):
+                continue
+            told = json.loads(line)
+            if told.get("treatment") == treatment or treatment["heat_uid"] in told.get("heats", ()):
+                found.add((log.stem, told["message"].split()[0]))
+    return found
 
 
 def test_a_corrected_sample_is_a_new_revision_and_the_old_one_stays(demo: RunningDemo) -> None:

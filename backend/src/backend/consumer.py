@@ -8,6 +8,7 @@ set aside after a few.
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -36,6 +37,7 @@ from backend.database import write
 from backend.errors import BackendError, Detail
 from backend.intake import pruning
 from backend.intake import service as intake
+from backend.journal import checkpoint
 from backend.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ POLL_S = 0.05  # for tasks that other processes leave behind
 MOST_AT_ONCE = 64
 REFRESH_S = 0.5
 FORGET_EVERY_S = 3600.0
+CHECKPOINT_EVERY_S = 0.25
 TRIES = 5
 RETRY_MESSAGE_AFTER_S = 1.0
 
@@ -65,12 +68,12 @@ async def consume(
     working = asyncio.create_task(_work(worker, news, stop))
     refreshing = asyncio.create_task(_refresh(worker, stop))
     forgetting = asyncio.create_task(_forget(engine, keep_ids, stop))
+    checkpointing = asyncio.create_task(_checkpoint(engine, stop))
     try:
         await asyncio.gather(_hear(engine, nats_url, plant_id, news, stop), working)
     finally:
-        working.cancel()
-        refreshing.cancel()
-        forgetting.cancel()
+        for task in (working, refreshing, forgetting, checkpointing):
+            task.cancel()
         await asyncio.to_thread(worker.close)
 
 
@@ -107,6 +110,15 @@ async def _forget(engine: Engine, keep_ids: timedelta, stop: asyncio.Event) -> N
             if forgotten:
                 log.info("forgot the ids of %s messages", forgotten)
         await stopped_within(stop, FORGET_EVERY_S)
+
+
+async def _checkpoint(engine: Engine, stop: asyncio.Event) -> None:
+    """Keep the journal short, so that no heat waits for it in a commit."""
+    while not await stopped_within(stop, CHECKPOINT_EVERY_S):
+        try:
+            await asyncio.to_thread(checkpoint, engine)
+        except (OperationalError, sqlite3.OperationalError) as failed:
+            log.warning("cannot bring the journal into the database: %s", failed)
 
 
 async def _hear(

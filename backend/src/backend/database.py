@@ -14,25 +14,30 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 import orjson
 from sqlalchemy import CursorResult, Dialect, Engine, Executable, Table, create_engine, event
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.orm import SessionTransaction
 from sqlalchemy.pool import Pool
 from sqlalchemy.types import DateTime, TypeDecorator
 from sqlmodel import Session, SQLModel
 
+from backend.prepared import Prepared, Rows
+
 BUSY_TIMEOUT_MS = 10_000
+# Where nobody brings the journal into the database (`journal.py`), a commit does when it has so many pages.
+MOST_PAGES_IN_JOURNAL = 8_000
 MOST_TOGETHER = 64
 
-Insert = postgresql.Insert | sqlite.Insert
-ByDialect = Mapping[str, Executable]
+Values = Sequence[Mapping[str, Any]] | Mapping[str, Any]
 ValueT = TypeVar("ValueT")
+
+_AT_END = "at_end"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -94,27 +99,36 @@ def write(engine: Engine, work: Callable[[Session], ValueT]) -> ValueT:
         return work(session)
 
 
+def turn_of(engine: Engine) -> Callable[[], AbstractContextManager[None]] | None:
+    """What one waits in for the turn to write; None where the database needs none."""
+    return _turns.get(engine.pool)
+
+
+def at_end(session: Session, write: Callable[[Session], None]) -> None:
+    """Have this written when the work is done, before it is committed."""
+    session.info.setdefault(_AT_END, []).append(write)
+
+
 def table_of(model: type[SQLModel]) -> Table:
     table: Table = model.__table__  # type: ignore[attr-defined]
     return table
 
 
+@overload
+def run(session: Session, statement: Prepared, values: Values | None = None) -> Rows: ...
+
+
+@overload
 def run(
-    session: Session,
-    statement: Executable | ByDialect,
-    values: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None,
-) -> CursorResult[*tuple[Any, ...]]:
-    """Execute in the session's transaction without the ORM: a sixth of the cost; flush what it relies on."""
-    connection = session.connection()
-    if isinstance(statement, Mapping):
-        statement = statement[connection.dialect.name]
-    return connection.execute(statement, values)
+    session: Session, statement: Executable, values: Values | None = None
+) -> CursorResult[*tuple[Any, ...]]: ...
 
 
-def inserting(model: type[SQLModel], finish: Callable[[Insert], Executable]) -> ByDialect:
-    """An INSERT that knows ON CONFLICT, for each database; `finish` says what then."""
-    table = table_of(model)
-    return {"sqlite": finish(sqlite.insert(table)), "postgresql": finish(postgresql.insert(table))}
+def run(session: Session, statement: Prepared | Executable, values: Values | None = None) -> Any:
+    """Execute in the session's transaction without the ORM; flush what it relies on."""
+    if isinstance(statement, Prepared):
+        return statement.run(session, values)
+    return session.connection().execute(statement, values)
 
 
 @contextmanager
@@ -122,6 +136,22 @@ def _begun(engine: Engine) -> Iterator[Session]:
     options = engine.execution_options(writes=True)
     with Session(options, expire_on_commit=False) as session, session.begin():
         yield session
+        _finish(session)
+
+
+def _finish(session: Session) -> None:
+    session.flush()
+    for write_changes in session.info.get(_AT_END, ()):
+        write_changes(session)
+
+
+def _forget(session: Any, transaction: SessionTransaction) -> None:
+    """What was read in a transaction, and the connection that it had, end with it."""
+    if transaction.parent is None:
+        session.info.clear()
+
+
+event.listen(Session, "after_transaction_end", _forget)
 
 
 class _Job(Generic[ValueT]):
@@ -190,7 +220,7 @@ def _do_all(engine: Engine, jobs: Sequence[_Job[Any]]) -> None:
         with _begun(engine) as session:
             for job in jobs:
                 job.value = job.work(session)
-                session.flush()  # the next one may look with statements that do not flush
+                _finish(session)  # the next one looks with statements that do not flush
     except Exception as failed:
         if len(jobs) == 1:
             jobs[0].failed = failed
@@ -212,6 +242,7 @@ def _prepare_sqlite(connection: DBAPIConnection, record: object) -> None:  # noq
         f"busy_timeout = {BUSY_TIMEOUT_MS}",
         "journal_mode = WAL",
         "synchronous = FULL",
+        f"wal_autocheckpoint = {MOST_PAGES_IN_JOURNAL}",
         "foreign_keys = ON",
     ):
         raw.execute(f"PRAGMA {pragma}")

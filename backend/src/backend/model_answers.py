@@ -11,6 +11,7 @@ class Interval(Shape):
     level: Annotated[float, Field(gt=0, lt=1)]
     low: float
     high: float
+    half_per_added_pct: Annotated[float, Field(ge=0)] | None = None
 
 
 class ElementEstimate(Shape):

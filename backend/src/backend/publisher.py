@@ -6,7 +6,7 @@ yet taken out when the process was killed is sent again with the same id, so non
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import orjson
 from nats.js import JetStreamContext
@@ -21,9 +21,11 @@ from backend.outbox.service import Waiting
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.02
+# How soon it looks again: where events have come lately, and where none have for a second.
+POLL_S, IDLE_POLL_S = 0.01, 0.03
+IDLE_AFTER_S = 1.0
 # What the bus has is taken out together: each time is a wait for the disk, and a turn that no heat gets.
-REMOVE_EVERY_S = 0.1
+REMOVE_EVERY_S = 0.5
 IN_FLIGHT = 128
 ACK_WITHIN_S = 5.0
 
@@ -37,7 +39,7 @@ async def publish(engine: Engine, nats_url: str, stop: asyncio.Event) -> None:
     log.info("publishing product.> to %s", nats_url)
     acknowledged: set[int] = set()
     loop = asyncio.get_running_loop()
-    remove_at = loop.time()
+    remove_at = busy_until = loop.time()
     try:
         while not stop.is_set():
             published = 0
@@ -48,8 +50,10 @@ async def publish(engine: Engine, nats_url: str, stop: asyncio.Event) -> None:
                     remove_at = loop.time() + REMOVE_EVERY_S
             except OperationalError as failed:
                 log.warning("the database is away (%s); trying on", failed.orig)
+            if published:
+                busy_until = loop.time() + IDLE_AFTER_S
             if published < IN_FLIGHT:
-                await stopped_within(stop, POLL_S)
+                await stopped_within(stop, POLL_S if loop.time() < busy_until else IDLE_POLL_S)
         await asyncio.to_thread(_remove, engine, acknowledged)
     finally:
         await client.close()
@@ -60,9 +64,7 @@ async def publish_waiting(engine: Engine, jetstream: JetStreamContext, acknowled
 
     How many those are.
     """
-    waiting = await asyncio.to_thread(_waiting, engine, IN_FLIGHT + len(acknowledged))
-    # By what is there and not by the last number: a transaction with a lower number may end later.
-    events = [event for event in waiting if event.id not in acknowledged]
+    events = await asyncio.to_thread(_waiting, engine, acknowledged)
     if not events:
         return 0
     # Sent in the order of their ids: each goes out before the next one starts to wait for its
@@ -92,9 +94,9 @@ async def _send(jetstream: JetStreamContext, event: Waiting) -> None:
     await jetstream.publish(event.type, event.body.encode(), timeout=ACK_WITHIN_S, headers=headers)
 
 
-def _waiting(engine: Engine, limit: int) -> Sequence[Waiting]:
+def _waiting(engine: Engine, acknowledged: Collection[int]) -> Sequence[Waiting]:
     with reading(engine) as session:
-        return outbox.waiting(session, limit)
+        return outbox.waiting(session, IN_FLIGHT, acknowledged)
 
 
 def _remove(engine: Engine, acknowledged: set[int]) -> None:

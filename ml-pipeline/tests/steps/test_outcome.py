@@ -9,7 +9,7 @@ import pytest
 from conftest import Plant
 from model_service import prediction
 from model_service.bundle import Bundle, load_bundle
-from model_service.parameters import Parameters, SlowState
+from model_service.parameters import FirstReading, Parameters, SlowState
 
 from ml_pipeline import lake
 from ml_pipeline.pipeline import Folders
@@ -19,6 +19,8 @@ from ml_pipeline.steps.extract import in_force
 from ml_pipeline.steps.outcome import lagged, predict, predict_wanted, with_past
 from ml_pipeline.steps.prepare import prepare
 
+GRADES = ("A", "Б")
+
 
 def with_slow_state(bundle: Bundle) -> Bundle:
     """The made-up plant has no memory, so training switched the slow state off."""
@@ -27,6 +29,7 @@ def with_slow_state(bundle: Bundle) -> Bundle:
         name: msgspec.structs.replace(
             model,
             noise_share=0.02,
+            first_readings={grade: FirstReading(pct=0.05, trust=0.6, most_pct=0.02) for grade in GRADES},
             slow_state=SlowState(
                 residual_sd_pct=0.01,
                 half_life_heats=6.0,

@@ -23,7 +23,7 @@ def terms(
     added = 0.15 * np.clip(rng.normal(1, spread, n), 0, None)
     first = rng.normal(0.6, 0.05, n)
     final = first + recovery * added + offset + rng.normal(0, noise, n)
-    return Terms(first, np.zeros(n), final, added, *[np.zeros(n)] * 6)
+    return Terms(first, first, np.zeros(n), final, added, *[np.zeros(n)] * 6)
 
 
 def run(known: Terms, model: ElementModel) -> Physics:
@@ -86,7 +86,7 @@ def test_level_decides_where_operators_bend_the_slope() -> None:
     first = np.full(800, 0.1)
     final = 1.32 + rng.normal(0, 0.02, 800)
     added = (1.32 - 0.1) / 0.92 * (1 + need)
-    known = Terms(first, np.zeros(800), final, added, *[np.zeros(800)] * 6)
+    known = Terms(first, first, np.zeros(800), final, added, *[np.zeros(800)] * 6)
 
     assert run(known, prior("tapping")).recovery == pytest.approx(0.92, abs=0.02)
 

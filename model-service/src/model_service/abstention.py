@@ -40,9 +40,10 @@ def judge(
         text = f"the model knows no station {name}; it knows {known}"
         return Verdict(None, [_remark("station_not_modelled", "$.heat.treatment.station", text)], [])
     values = feature_values(heat, [feature.name for feature in station.features])
+    measured = known_elements(station, heat)
     reasons = [*_contradictions(heat, offers), *_outside(station, heat, values)]
     if additions is None:
-        reasons += [*_windows_missing(station, heat), *_prices(offers), *_not_known(station, heat)]
+        reasons += [*_windows_missing(heat, measured), *_prices(offers), *_not_known(station, heat, measured)]
     elif sum(addition.added_kg for addition in additions) > MOST_KG_PER_T * heat.steel_mass_t:
         text = f"more is added than {MOST_KG_PER_T:g} kg per tonne of steel"
         reasons.append(_remark("additions_impossible", "$.additions", text))
@@ -57,11 +58,13 @@ def judge(
             for i, addition in enumerate(additions)
             if addition.additive not in offered
         ]
-    elif not known_elements(station, heat):
+    elif not measured:
         reasons.append(
             _remark("not_measured", "$.heat.chemistry", "no element that the model knows is measured")
         )
-    return Verdict(station, reasons, [*_missing_readings(station, heat, values), *_assumed(station, heat)])
+    return Verdict(
+        station, reasons, [*_missing_readings(station, heat, values), *_assumed(station, heat, measured)]
+    )
 
 
 def _contradictions(heat: Heat, offers: Sequence[Additive]) -> Iterator[Remark]:
@@ -112,9 +115,9 @@ def _outside(station: StationModel, heat: Heat, values: Sequence[float]) -> Iter
             yield _outside_remark(element, f"$.heat.chemistry.{element}", first, seen.low, seen.high, "%")
 
 
-def _windows_missing(station: StationModel, heat: Heat) -> Iterator[Remark]:
+def _windows_missing(heat: Heat, known: Sequence[str]) -> Iterator[Remark]:
     limited = {e for e, window in heat.windows.items() if window.min is not None or window.max is not None}
-    if limited and not limited & set(known_elements(station, heat)):
+    if limited and limited.isdisjoint(known):
         text = "no element with a window is both measured and known to the model"
         yield _remark("nothing_to_judge", "$.heat.windows", text)
     if not limited:
@@ -130,8 +133,7 @@ def _prices(offers: Sequence[Additive]) -> Iterator[Remark]:
         yield _remark("currencies_differ", "$.additives", text)
 
 
-def _not_known(station: StationModel, heat: Heat) -> Iterator[Remark]:
-    known = set(known_elements(station, heat))
+def _not_known(station: StationModel, heat: Heat, known: Sequence[str]) -> Iterator[Remark]:
     for element, window in sorted(heat.windows.items()):
         if element in known or (window.min is None and window.max is None):
             continue
@@ -170,15 +172,16 @@ def _spoken(feature: str) -> str:
     return re.sub(r"_(pct|ppm|t|c|kg_t|min|kwh)$", "", feature).replace("_", " ")
 
 
-def _assumed(station: StationModel, heat: Heat) -> Iterator[Remark]:
-    known = set(known_elements(station, heat))
+def _assumed(station: StationModel, heat: Heat, known: Sequence[str]) -> Iterator[Remark]:
     for element, window in sorted(heat.windows.items()):
-        model = station.elements.get(element)
+        model, is_known = station.elements.get(element), element in known
+        if is_known and heat.chemistry.get(element) is not None:
+            continue
         usual = None if model is None else assumed_first(model, heat.grade)
-        if element in known and heat.chemistry.get(element) is None and usual:
+        if is_known and usual:
             text = f"{element} is not measured; {usual.pct:g} % is assumed, which widens its interval"
             yield _remark("first_analysis_assumed", f"$.heat.chemistry.{element}", text)
-        elif element not in known and window.max is not None:
+        elif not is_known and window.max is not None:
             why = "not measured" if model else "not modelled"
             yield _remark(
                 "element_not_judged", f"$.heat.windows.{element}", f"{element} is {why}, so not judged"

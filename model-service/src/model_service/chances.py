@@ -56,17 +56,16 @@ def task_of(
             sides.append(Side(name, "max", high, sd))
     per_kg = found.slope[which] * (np.array(sign) / [side.sd for side in sides])[:, None]
     growth, z = found.growth[which], [z_of[i] for i in which]
-    price = [offer.price_per_t.amount / 1000 for offer in offers]
+    price = np.array([offer.price_per_t.amount / 1000 for offer in offers], dtype=float)
     lower = [limit for limit, side in enumerate(sides) if side.side == "min"]
     ways = dict(zip(lower, cheapest_ways(price, per_kg[lower], growth[lower]), strict=True))
     likely = {which[i]: likely_growth(clear[i], z[i], way) for i, way in ways.items()}
-    spare_sd, spare_price = _spare(
-        z, [found.likely_sd[i] / found.sd[i] for i in which], _price_of_a_miss(request, offers)
-    )
+    price_of_a_miss = _price_of_a_miss(request, offers)
+    spare_sd, spare_price = _spare(z, [found.likely_sd[i] / found.sd[i] for i in which], price_of_a_miss)
     narrow = 2 * normal_quantile((1 + request.confidence) / 2)
     return Task(
         Problem(
-            price=np.array(price, dtype=float),
+            price=price,
             lower_kg=np.zeros(len(offers)),
             upper_kg=np.array([_most_kg(offer, outcome.mass_t) for offer in offers], dtype=float),
             clear=np.array(clear),
@@ -76,7 +75,7 @@ def task_of(
             likely=np.array([likely.get(i, 0.0) for i in which]),
             spare_sd=spare_sd,
             spare_price=spare_price,
-            shortage_price=shortage_price_of(price, ways.values()),
+            shortage_price=shortage_price_of(price, ways.values(), price_of_a_miss),
         ),
         sides,
         [
@@ -111,5 +110,7 @@ def _spare(z: Sequence[float], wider: Sequence[float], price: float | None) -> t
 
 
 def _most_kg(offer: Additive, mass_t: float) -> float:
-    amounts = (offer.stock_kg, offer.max_kg, _MOST_KG_PER_T * mass_t)
-    return min(amount for amount in amounts if amount is not None)
+    most = _MOST_KG_PER_T * mass_t
+    if offer.stock_kg is not None and offer.stock_kg < most:
+        most = offer.stock_kg
+    return most if offer.max_kg is None or offer.max_kg > most else offer.max_kg

@@ -189,11 +189,12 @@ class PredictionRequest(Shape, frozen=True, kw_only=True, gc=False):
 
 
 class Interval(Shape, frozen=True, kw_only=True, gc=False):
-    """wt %."""
+    """wt %. Half the width squared: a fixed part squared plus (half_per_added_pct * wt % added) squared."""
 
     level: Annotated[float, Meta(gt=0, lt=1)]
     low: float
     high: float
+    half_per_added_pct: NotNegative | None = None
 
 
 class LotEffect(Shape, frozen=True, kw_only=True, gc=False):

@@ -31,7 +31,7 @@ def recoveries_used(
     """
     added = kilograms @ outcome.added_per_kg
     added_pct = added.tolist()
-    burnt_pct = (outcome.burnt_pct + kilograms @ outcome.burnt_per_kg).tolist()
+    gained_pct = (kilograms @ outcome.gain_per_kg).tolist()
     bias_pct = correction.bias_pct.tolist()
     by_lots = _of_lots(kilograms[:, None] * outcome.added_per_kg * correction.lots)
     telling = (added > _TELLING_SD * sd_pct(outcome, 0.0 * added)).tolist()
@@ -39,19 +39,18 @@ def recoveries_used(
     for e, element in enumerate(outcome.elements):
         if added_pct[e] <= 0:
             continue
-        model, named = outcome.models[e], nominal.get(element)
+        model, state, named = outcome.models[e], outcome.states[e], nominal.get(element)
+        burnt_pct = outcome.burnt_pct[e] + state.recovery * added_pct[e] - gained_pct[e]
         per_pct = 1.0 / added_pct[e] if telling[e] else 0.0
         reasons = []
         if named is not None:
             source = f"learnt from {station.heats} heats" if station.heats else "literature"
             reasons += _reason(source, model.recovery - named)
-        if outcome.oxygen_kg_t is not None and burnt_pct[e] > 0:
-            reasons += _reason(f"oxygen to bind {outcome.oxygen_kg_t:.2f} kg/t", -per_pct * burnt_pct[e])
+        if outcome.oxygen_kg_t is not None and burnt_pct > 0:
+            reasons += _reason(f"oxygen to bind {outcome.oxygen_kg_t:.2f} kg/t", -per_pct * burnt_pct)
         reasons += _of_state(station, outcome, e, per_pct)
         reasons += _reason(f"last {correction.residuals[e]} heats", per_pct * bias_pct[e])
-        used = outcome.states[e].recovery + per_pct * (
-            outcome.states[e].offset_pct - burnt_pct[e] + bias_pct[e]
-        )
+        used = state.recovery + per_pct * (state.offset_pct - burnt_pct + bias_pct[e])
         for j, of_lot in by_lots[e]:
             used += of_lot / added_pct[e]
             lot = f"lot {offers[j].lot} of {offers[j].additive}" if offers[j].lot else offers[j].additive

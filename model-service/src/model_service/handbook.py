@@ -32,6 +32,9 @@ def handbook_additions(heat: Heat, offers: Sequence[Additive], entry: HandbookEn
         raise RuleRefused("The handbook rule needs prices in one currency", [fault])
     now = _known_pct(heat, entry)
     added_kg = [0.0] * len(offers)
+    by_name: dict[str, list[tuple[int, Additive]]] = {}
+    for i, offer in enumerate(offers):
+        by_name.setdefault(offer.additive, []).append((i, offer))
     skipped: list[str] = []
     for step in entry.steps:
         aim = aim_pct(heat.windows.get(step.element))
@@ -41,12 +44,8 @@ def handbook_additions(heat: Heat, offers: Sequence[Additive], entry: HandbookEn
         if aim is None:
             continue
         for name in step.additives:
-            for i, offer in enumerate(offers):
-                if (
-                    offer.additive == name
-                    and offer.assay.get(step.element, 0.0) > 0
-                    and now[step.element] < aim
-                ):
+            for i, offer in by_name.get(name, ()):
+                if offer.assay.get(step.element, 0.0) > 0 and now[step.element] < aim:
                     wanted = _wanted_kg(heat, offer, entry, step, now, aim)
                     kilograms = _tippable_kg(wanted, offer, added_kg[i])
                     added_kg[i] += kilograms

@@ -3,9 +3,9 @@
     min  sum_j price_j * x_j + cost of shortages - earnings of margin to spare
     s.t. clear_l + per_kg_l @ x + shortage_l - spare_l >= tangent of margin_l,    lower <= x <= upper
 
-The margin is a convex function of the kilograms: tangent planes are added where one does not hold at the
-answer, which takes two or three rounds. Money is counted in the dearest additive, so that any currency is in
-scale.
+The margin is a convex function of the kilograms: tangent planes are moved to the first answer, and further
+ones added where one does not hold at the next, which is seldom. Money is counted in the dearest additive, so
+that any currency is in scale.
 """
 
 import threading
@@ -69,44 +69,49 @@ def solve(problem: Problem, *, free: bool = False) -> Optimum:
         of_limits[:, 2:] = 0.0 if free else -problem.spare_price / money
         their_upper[:, 2:] = problem.spare_sd
 
+    def pass_with_tangents_at(added: Array) -> None:
+        values, bounds = _tangents(problem, layout, added)
+        highs.passModel(
+            layout.columns,
+            limits,
+            len(layout.columns_of),
+            _ROWWISE,
+            _MINIMIZE,
+            0.0,
+            cost,
+            lower,
+            upper,
+            bounds,
+            layout.no_end[:limits],
+            layout.start,
+            layout.columns_of,
+            values.ravel(),
+            layout.continuous,
+        )
+
     highs = _highs()
-    values, bounds = _tangents(problem, layout, problem.likely)
-    highs.passModel(
-        layout.columns,
-        limits,
-        len(layout.columns_of),
-        _ROWWISE,
-        _MINIMIZE,
-        0.0,
-        cost,
-        lower,
-        upper,
-        bounds,
-        layout.no_end[:limits],
-        layout.start,
-        layout.columns_of,
-        values.ravel(),
-        layout.continuous,
-    )
+    pass_with_tangents_at(problem.likely)
+    found = np.array(_solved(highs).col_value)
+    # The first answer only tells where the tangents are to be, and nearly always what binds.
+    basis = highs.getBasis()
+    pass_with_tangents_at(problem.growth @ found[:additives])
+    highs.setBasis(basis)
     rows = [layout.every_limit]
     for _ in range(_ROUNDS):
-        highs.run()
-        if highs.getModelStatus() != _OPTIMAL:
-            raise OptimiserFailed(f"HiGHS: {highs.modelStatusToString(highs.getModelStatus())}")
-        solution = highs.getSolution()
+        solution = _solved(highs)
         found = np.array(solution.col_value)
         kilograms, slack = found[:additives], found[additives:].reshape(limits, 2 + pieces) @ layout.slack
         added = problem.growth @ kilograms
-        short = margin_sd(problem.z, added) - problem.clear - problem.per_kg @ kilograms
-        lacking = np.flatnonzero(short - slack > TOLERANCE_SD)
-        if not lacking.size:
+        short = margin_sd(problem.z, added) - problem.clear - problem.per_kg @ kilograms - slack
+        if not short.max(initial=0.0) > TOLERANCE_SD:
             break
-        values, bounds = _tangents(problem, layout, added)
-        rows.append(lacking)
-        _add(highs, layout, lacking, values, bounds)
+        rows.append(np.flatnonzero(short > TOLERANCE_SD))
+        _add(highs, layout, rows[-1], *_tangents(problem, layout, added))
 
-    price = np.zeros(limits)
-    np.add.at(price, np.concatenate(rows), np.maximum(solution.row_dual, 0.0))
+    price: Array = np.maximum(solution.row_dual, 0.0)
+    if len(rows) > 1:
+        of_rows, price = price, np.zeros(limits)
+        np.add.at(price, np.concatenate(rows), of_rows)
     reduced = np.array(solution.col_dual[:additives])
     return Optimum(
         kilograms=np.minimum(np.maximum(kilograms, problem.lower_kg), problem.upper_kg),
@@ -116,6 +121,13 @@ def solve(problem: Problem, *, free: bool = False) -> Optimum:
         price=money * price,
         upper_price=money * np.where(kilograms >= problem.upper_kg - 1e-6, np.maximum(-reduced, 0.0), 0.0),
     )
+
+
+def _solved(highs: highspy.Highs) -> highspy.HighsSolution:
+    highs.run()
+    if highs.getModelStatus() != _OPTIMAL:
+        raise OptimiserFailed(f"HiGHS: {highs.modelStatusToString(highs.getModelStatus())}")
+    return highs.getSolution()
 
 
 class _Layout(NamedTuple):

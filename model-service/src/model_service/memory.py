@@ -84,8 +84,7 @@ def effects_by(prior: Prior, residual: Array, added: Array) -> Effects:
     known = ~(missing | _absurd(residual, missing, prior.sd))
     found = np.where(known, residual, 0.0)
     noise = np.where(known, prior.noise, prior.noise * _NOTHING)
-    wander, to_next = prior.wander, prior.to_next
-    lot_variance = np.broadcast_to(prior.lot_variance, (len(residual), added.shape[2]))
+    wander, to_next, lot_variance = prior.wander, prior.to_next, prior.lot_variance
 
     of_lots = _of_lots(added, lot_variance)
     weight = _solved(wander + of_lots, noise, found)
@@ -130,12 +129,11 @@ def _apart(heats: int) -> NDArray[np.intp]:
 def _absurd(residual: Array, missing: NDArray[np.bool_], sd: Array) -> NDArray[np.bool_] | np.bool_:
     """Heats far from the middle of all, and no neighbour like them (b, n): two that agree may be a jump."""
     count = residual.shape[1] - missing.sum(axis=1)
-    spread = np.fmax.reduce(residual, axis=1) - np.fmin.reduce(residual, axis=1)
-    if ((spread <= _ABSURD * sd[:, 0]) & (count > 2)).all():
-        return np.False_  # no two are so far from each other
     ordered = np.sort(residual, axis=1)  # nan goes last
-    row, middle = np.arange(len(residual)), np.maximum(count - 1, 0)
-    median = (ordered[row, middle // 2] + ordered[row, (middle + 1) // 2]) / 2
+    row, last = np.arange(len(residual)), np.maximum(count - 1, 0)
+    if ((ordered[row, last] - ordered[:, 0] <= _ABSURD * sd[:, 0]) & (count > 2)).all():
+        return np.False_  # no two are so far from each other
+    median = (ordered[row, last // 2] + ordered[row, (last + 1) // 2]) / 2
     middle_of_all = np.where(count > 2, median, 0.0)[:, None]
     far = np.abs(residual - middle_of_all) > _ABSURD * sd  # nan never is
     if not far.any():
@@ -162,8 +160,8 @@ def _solved(covariance: Array, noise: Array, residual: Array) -> Array:
 
 
 def _widened(variance: Array, told: Array, information: Array) -> Array | None:
-    """Variance of each lot's prior (b, k), that of the lot's own estimate where that lies far outside, but
-    none that believes more than a lot can be off; None where none does."""
+    """Variance of each lot's prior (b, k, from b, 1 or b, k), that of the lot's own estimate where that lies
+    far outside, but none that believes more than a lot can be off; None where none does."""
     spread = 1.0 / np.maximum(information, 1e-12) + variance
     square = (told * spread) ** 2
     is_far = square > _LOT**2 * spread

@@ -25,7 +25,8 @@ def plan(problem: Problem, min_kg: Array, increment_kg: Array) -> Plan:
     """Return the cheapest additions; each is 0, or whole increments between its smallest amount and limit."""
     least_kg = np.ceil(min_kg / increment_kg - _GRAIN) * increment_kg
     usable = least_kg <= problem.upper_kg + _GRAIN * increment_kg
-    problem = problem._replace(upper_kg=np.where(usable, problem.upper_kg, 0.0))
+    if not usable.all():
+        problem = problem._replace(upper_kg=np.where(usable, problem.upper_kg, 0.0))
     continuous = solve(problem)
     kept = _respect_smallest(problem, continuous, least_kg)
     return Plan(continuous, _round(problem, kept.kilograms, least_kg, increment_kg))
@@ -34,10 +35,10 @@ def plan(problem: Problem, min_kg: Array, increment_kg: Array) -> Plan:
 def _respect_smallest(problem: Problem, optimum: Optimum, least_kg: Array) -> Optimum:
     """Where an amount is above 0 and below the smallest, take the cheaper of none and the smallest."""
     for _ in range(len(least_kg)):
-        small = np.flatnonzero((optimum.kilograms > 1e-9) & (optimum.kilograms < least_kg - 1e-9))
-        if not small.size:
+        small = (optimum.kilograms > 1e-9) & (optimum.kilograms < least_kg - 1e-9)
+        if not small.any():
             break
-        j = int(small[0])
+        j = int(small.argmax())
         none, some = problem.upper_kg.copy(), problem.lower_kg.copy()
         none[j], some[j] = 0.0, least_kg[j]
         choices = [problem._replace(upper_kg=none), problem._replace(lower_kg=some)]
@@ -57,23 +58,22 @@ def _round(problem: Problem, kilograms: Array, least_kg: Array, increment_kg: Ar
     most_kg = np.where(np.isfinite(steps), steps * increment_kg, np.inf)
     first_kg = np.maximum(increment_kg, least_kg)
     # What a kilogram does (cost, clearance, growth), and what the heat is without any.
-    effects = np.column_stack((problem.price, problem.per_kg.T, problem.growth.T))
+    effects = np.concatenate((problem.price[:, None], problem.per_kg.T, problem.growth.T), axis=1)
     nothing = np.concatenate(((0.0,), problem.clear, 0.0 * problem.clear))
-    corners = _corners(kilograms, least_kg, increment_kg, most_kg)
-    now: Array = corners[int(_merits(problem, nothing + corners @ effects).argmin())]
+    now = _best_corner(problem, kilograms, least_kg, increment_kg, most_kg, nothing, effects)
     for _ in range(_MOVES):
         up = np.where(now > 0, now + increment_kg, first_kg)
         down = np.where(now - increment_kg >= least_kg - 1e-9, now - increment_kg, 0.0)
-        ups, downs = np.flatnonzero(up <= most_kg + 1e-9), np.flatnonzero(now > 0)
+        ups, downs = (up <= most_kg + 1e-9).nonzero()[0], now.nonzero()[0]
         # Row 0 takes none up, column 0 none down.
-        moves = np.zeros((len(ups) + 1, len(downs) + 1, len(nothing)))
-        moves += nothing + now @ effects
-        moves[1:] += ((up - now)[ups, None] * effects[ups])[:, None, :]
-        moves[:, 1:] += (down - now)[downs, None] * effects[downs]
-        merits = _merits(problem, moves)
+        risen, fallen = np.zeros((len(ups) + 1, len(nothing))), np.zeros((len(downs) + 1, len(nothing)))
+        risen[1:] = (up - now)[ups, None] * effects[ups]
+        fallen[1:] = (down - now)[downs, None] * effects[downs]
+        merits = _merits(problem, (nothing + now @ effects + risen)[:, None] + fallen)
         merits[1:, 1:][ups[:, None] == downs] = np.inf  # the same one up and down is no exchange
         i, j = divmod(int(merits.argmin()), len(downs) + 1)
-        if merits[i, j] >= merits[0, 0] - 1e-9 * max(1.0, abs(merits[0, 0])):
+        stay, best = float(merits[0, 0]), float(merits[i, j])
+        if best >= stay - 1e-9 * max(1.0, abs(stay)):
             break
         if i:
             now[ups[i - 1]] = up[ups[i - 1]]
@@ -82,20 +82,28 @@ def _round(problem: Problem, kilograms: Array, least_kg: Array, increment_kg: Ar
     return now
 
 
-def _corners(kilograms: Array, least_kg: Array, increment_kg: Array, most_kg: Array) -> Array:
-    """Return the ways to round `kilograms` (c, j): each of the first amounts down or up, the others to the
+def _best_corner(
+    problem: Problem,
+    kilograms: Array,
+    least_kg: Array,
+    increment_kg: Array,
+    most_kg: Array,
+    nothing: Array,
+    effects: Array,
+) -> Array:
+    """Return the best way to round `kilograms`: each of the first amounts down or up, the others to the
     nearest."""
-    some = kilograms > _GRAIN * increment_kg
-    down = np.where(
-        some, np.maximum(np.floor(kilograms / increment_kg + _GRAIN) * increment_kg, least_kg), 0.0
-    )
-    up = np.where(some, np.minimum(down + increment_kg, most_kg), 0.0)
-    nearest = np.where(kilograms - down > up - kilograms, up, down)
-    together = np.flatnonzero(some)[:_TOGETHER]
-    is_up = _down_or_up(len(together))
-    corners = np.repeat(nearest[None], len(is_up), axis=0)
-    corners[:, together] = np.where(is_up, up[together], down[together])
-    return corners
+    some = (kilograms > _GRAIN * increment_kg).nonzero()[0]
+    kilograms, increment_kg, least_kg = kilograms[some], increment_kg[some], least_kg[some]
+    down = np.maximum(np.floor(kilograms / increment_kg + _GRAIN) * increment_kg, least_kg)
+    up = np.minimum(down + increment_kg, most_kg[some])
+    is_up = _down_or_up(min(len(some), _TOGETHER))
+    corners = np.empty((len(is_up), len(some)))
+    corners[:] = np.where(kilograms - down > up - kilograms, up, down)
+    corners[:, :_TOGETHER] = np.where(is_up, up[:_TOGETHER], down[:_TOGETHER])
+    best = np.zeros(len(most_kg))
+    best[some] = corners[int(_merits(problem, nothing + corners @ effects[some]).argmin())]
+    return best
 
 
 @cache

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from model_service import oxygen
 from model_service.contracts import Additive, Analysis, Below, Heat, Window
 from model_service.features import measured_pct
 from model_service.parameters import ElementModel, StationModel, UsualFirst
-from model_service.state import ElementState, believed_mass_t, element_state, state_row
+from model_service.state import ElementState, believed_mass_t, element_states, state_row
 from model_service.trees import Trees
 
 Vector = NDArray[np.float64]
@@ -22,24 +23,23 @@ class Outcome(NamedTuple):
     """Elements are rows' names e, offers columns' names j; everything in wt % and kg.
 
     base_pct = constant_pct + kilograms @ slope; added_pct = kilograms @ added_per_kg. `oxygen_kg_t` is what
-    there is to bind, None where no oxygen balance is modelled; burnt_pct + kilograms @ burnt_per_kg is what
-    it takes, already in the constant and the slope.
+    there is to bind, None where no oxygen balance is modelled; it takes burnt_pct from the constant, and
+    of what is added all that is not found again in kilograms @ gain_per_kg.
     """
 
     elements: tuple[str, ...]
     models: tuple[ElementModel, ...]
-    states: tuple[ElementState, ...]
+    states: list[ElementState]
     row: list[float]
     mass_t: float
-    first_pct: Vector
     constant_pct: Vector
     slope: NDArray[np.float64]
     added_per_kg: NDArray[np.float64]
     variance: Vector
     recovery_variance: Vector
     oxygen_kg_t: float | None
-    burnt_pct: Vector
-    burnt_per_kg: NDArray[np.float64]
+    burnt_pct: list[float]
+    gain_per_kg: NDArray[np.float64]
 
 
 def known_elements(station: StationModel, heat: Heat) -> list[str]:
@@ -71,46 +71,56 @@ def outcome_of(
     station: StationModel, trees: Trees, heat: Heat, offers: Sequence[Additive], elements: Sequence[str]
 ) -> Outcome:
     """Return the outcome for `elements`, of which `known_elements` has made sure."""
-    models = tuple(station.elements[element] for element in elements)
-    row = state_row(station, heat)
-    states = tuple(element_state(station, model, trees, row) for model in models)
-    mass_t = believed_mass_t(station, heat)
-
+    of, row, mass_t = (
+        _constants(station, tuple(elements)),
+        state_row(station, heat),
+        believed_mass_t(station, heat),
+    )
+    states = element_states(station, of.elements, trees, row)
     firsts = [
         first_analysis(heat.chemistry.get(e), assumed_first(model, heat.grade))
-        for e, model in zip(elements, models, strict=True)
+        for e, model in zip(of.elements, of.models, strict=True)
     ]
-    first = np.array([pct for pct, _ in firsts], dtype=float)
-    reference = np.array(
-        [_reference_pct(heat.windows.get(e), pct) for e, (pct, _) in zip(elements, firsts, strict=True)]
-    )
-    assay = _assays(offers, elements)
-    metallic = np.array([offer.metallic_yield for offer in offers], dtype=float)
-    recovery = np.array([state.recovery for state in states])
-    lost = _by_oxygen(station, heat, elements, models, np.any(assay > 0, axis=0))
+    reference = [
+        _reference_pct(heat.windows.get(e), pct) for e, (pct, _) in zip(of.elements, firsts, strict=True)
+    ]
+    assay = _assays(offers, of.held)
+    lost = _by_oxygen(station, heat, of, np.any(assay[:, : len(states)] > 0, axis=0))
+    # What stays of a percent held: more of an element never leaves less of it, whatever oxygen takes.
+    stays = [[-share for share in shares] for shares in lost.share]
+    for e, state in enumerate(states):
+        stays[e][e] = max(state.recovery + stays[e][e], 0.0)
     per_kg = 1.0 / (1000.0 * mass_t)
-    bound = _assays(offers, lost.binders)
-    # More of an element never leaves less of it, whatever oxygen takes.
-    gain = assay * np.maximum(recovery - lost.own_share, 0.0) - bound @ lost.others_share.T
+    gain_per_kg = assay @ (per_kg * np.array(stays).reshape(len(states), len(of.held)).T)
+    diluted = np.array([offer.metallic_yield * per_kg for offer in offers], dtype=float)
     return Outcome(
-        elements=tuple(elements),
-        models=models,
+        elements=of.elements,
+        models=of.models,
         states=states,
         row=row,
         mass_t=mass_t,
-        first_pct=first,
-        constant_pct=first + np.array([state.offset_pct for state in states]) - lost.constant_pct,
-        slope=(gain - metallic[:, None] * reference) * per_kg,
-        added_per_kg=assay * per_kg,
+        constant_pct=np.array(
+            [
+                believed_first(model, heat.grade, *first) + state.offset_pct - burnt
+                for model, first, state, burnt in zip(
+                    of.models, firsts, states, lost.constant_pct, strict=True
+                )
+            ],
+            dtype=float,
+        ),
+        slope=gain_per_kg - diluted[:, None] * np.array(reference, dtype=float),
+        added_per_kg=per_kg * assay[:, : len(states)],
         variance=np.array(
-            [model.noise_sd_pct**2 + sd**2 for model, (_, sd) in zip(models, firsts, strict=True)]
-        )
-        + (np.array([model.noise_share for model in models]) * reference) ** 2
-        + lost.sd_pct**2,
-        recovery_variance=np.array([model.recovery_sd**2 for model in models]),
+            [
+                model.noise_sd_pct**2 + sd**2 + (model.noise_share * pct) ** 2 + unsure**2
+                for model, (_, sd), pct, unsure in zip(of.models, firsts, reference, lost.sd_pct, strict=True)
+            ],
+            dtype=float,
+        ),
+        recovery_variance=of.recovery_variance,
         oxygen_kg_t=lost.oxygen_kg_t,
         burnt_pct=lost.constant_pct,
-        burnt_per_kg=(assay * recovery - gain) * per_kg,
+        gain_per_kg=gain_per_kg,
     )
 
 
@@ -136,6 +146,16 @@ def first_analysis(analysis: Analysis, usual: UsualFirst | None) -> tuple[float,
     return usual.pct, usual.sd_pct
 
 
+def believed_first(model: ElementModel, grade: str, pct: float, sd_pct: float) -> float:
+    """Return what a first analysis is believed to say: a sample errs, and what heats of the grade usually
+    come with is known. Where there was no plain reading (it has an sd), `pct` is the belief already."""
+    usual = model.first_readings.get(grade)
+    if usual is None or sd_pct:
+        return pct
+    towards = (1.0 - usual.trust) * (usual.pct - pct)
+    return pct + min(max(towards, -usual.most_pct), usual.most_pct)
+
+
 def aim_pct(window: Window | None) -> float | None:
     """Return the aim; else the middle of the window; else its minimum; None where it only has a maximum."""
     if window is None:
@@ -154,54 +174,69 @@ def middle_pct(window: Window | None) -> float | None:
     return (window.min + window.max) / 2
 
 
-class _ByOxygen(NamedTuple):
-    """What oxygen takes of each element, wt %: constant_pct + own_share x added + others_share @ added
-    of the `binders`; `sd_pct` is what is not known of it."""
+class _Constants(NamedTuple):
+    """What follows from a station and some of its elements: their models; the elements and what else binds
+    oxygen, together `held`; for each element its place among the binders, or None."""
 
-    constant_pct: Vector
-    own_share: Vector
-    others_share: NDArray[np.float64]
-    sd_pct: Vector
-    binders: list[str]
+    elements: tuple[str, ...]
+    models: tuple[ElementModel, ...]
+    recovery_variance: Vector
+    binders: tuple[str, ...]
+    held: tuple[str, ...]
+    place: list[int | None]
+
+
+@lru_cache(maxsize=256)
+def _constants(station: StationModel, elements: tuple[str, ...]) -> _Constants:
+    models = tuple(station.elements[element] for element in elements)
+    binders = () if station.oxygen is None else tuple(oxygen.elements_of(station.oxygen))
+    return _Constants(
+        elements,
+        models,
+        np.array([model.recovery_sd**2 for model in models], dtype=float),
+        binders,
+        (*elements, *(binder for binder in binders if binder not in elements)),
+        [binders.index(e) if e in binders else None for e in elements],
+    )
+
+
+class _ByOxygen(NamedTuple):
+    """What oxygen takes of each element, wt %: constant_pct + share @ what is added of all that is held;
+    `sd_pct` is what is not known of it."""
+
+    constant_pct: list[float]
+    share: list[list[float]]
+    sd_pct: list[float]
     oxygen_kg_t: float | None
 
 
-def _by_oxygen(
-    station: StationModel,
-    heat: Heat,
-    elements: Sequence[str],
-    models: Sequence[ElementModel],
-    is_offered: NDArray[np.bool_],
-) -> _ByOxygen:
+def _by_oxygen(station: StationModel, heat: Heat, of: _Constants, is_offered: NDArray[np.bool_]) -> _ByOxygen:
     """What no offer brings is not burnt either."""
-    zero = np.zeros(len(elements))
+    found = _ByOxygen(
+        [0.0] * len(of.elements),
+        [[0.0] * len(of.held) for _ in of.elements],
+        [0.0] * len(of.elements),
+        None,
+    )
     if station.oxygen is None:
-        return _ByOxygen(zero, zero, np.zeros((len(elements), 0)), zero, [], None)
-    binders = oxygen.elements_of(station.oxygen)
-    lost = oxygen.debit(
-        station.oxygen, oxygen.readings_of(heat, station.features), _needed_pct(heat, binders)
-    )
-    row = {p: i for i, p in enumerate(binders)}
-    at = [row.get(e) if offered else None for e, offered in zip(elements, is_offered.tolist(), strict=True)]
-    factor = np.array([0.0 if i is None else m.debit for i, m in zip(at, models, strict=True)])
-    spread = np.array([0.0 if i is None else m.debit_sd for i, m in zip(at, models, strict=True)])
-    which, own_at = [i or 0 for i in at], np.arange(len(at))
-    share = factor[:, None] * lost.share[0][which]
-    own = share[own_at, which]
-    share[own_at, which] = 0.0
-    usual_pct, constant_pct = lost.usual_pct[0][which], lost.constant_pct[0][which]
-    return _ByOxygen(
-        factor * constant_pct, own, share, spread * usual_pct, binders, float(lost.oxygen_kg_t[0])
-    )
+        return found
+    readings = oxygen.readings_of(heat, station.features)
+    lost = oxygen.debit(station.oxygen, readings, _needed_pct(heat, of.binders))
+    columns = [of.held.index(binder) for binder in of.binders]
+    for e, (model, place, offered) in enumerate(zip(of.models, of.place, is_offered.tolist(), strict=True)):
+        if place is not None and offered:
+            found.constant_pct[e] = model.debit * lost.constant_pct[place]
+            found.sd_pct[e] = model.debit_sd * lost.usual_pct[place]
+            for column, share in zip(columns, lost.share[place], strict=True):
+                found.share[e][column] = model.debit * share
+    return found._replace(oxygen_kg_t=lost.oxygen_kg_t)
 
 
-def _needed_pct(heat: Heat, elements: Sequence[str]) -> NDArray[np.float64]:
-    """What additions must bring into the middle of each window, wt %, (1, e); 0 taken where not measured."""
+def _needed_pct(heat: Heat, elements: Sequence[str]) -> list[float]:
+    """What additions must bring into the middle of each window, wt % (e); 0 taken where not measured."""
     middles = [middle_pct(heat.windows.get(e)) for e in elements]
     firsts = [measured_pct(heat.chemistry.get(e)) or 0.0 for e in elements]
-    return np.array(
-        [[0.0 if m is None else max(m - first, 0.0) for m, first in zip(middles, firsts, strict=True)]]
-    )
+    return [0.0 if m is None else max(m - first, 0.0) for m, first in zip(middles, firsts, strict=True)]
 
 
 def _reference_pct(window: Window | None, first_pct: float) -> float:

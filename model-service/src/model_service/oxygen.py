@@ -7,188 +7,255 @@ made linear, so that the outcome stays affine in the kilograms:
 
     loss_pct_e = constant_pct_e + sum_p share_ep * added_pct_p,    share_ep <= 0 for p other than e
 
-More silicon leaves less oxygen to manganese: a negative share is protection. Arrays: heats h, elements e, p.
+More silicon leaves less oxygen to manganese: a negative share is protection. Lists go by element e, p. What a
+heat has is a float, or an array of as many heats as there are: both are reckoned by the same lines.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model_service.contracts import Heat
 from model_service.features import feature_values
 from model_service.parameters import Feature, OxygenBalance
 
-Array = NDArray[np.float64]
+Amount = Any
+"""A float of one heat, or an array of several heats."""
 
 READINGS = ("oxygen_ppm", "c_pct", "slag_carry_over_kg_t", "slag_feo_pct", "slag_mno_pct")
 """Features that the fields of Readings are, in their order."""
 _FEO, _MNO = 16 / 72, 16 / 71  # oxygen in an oxide
-_LOW_PPM, _HIGH_PPM = 50.0, 3000.0
+_LOW, _HIGH = math.log(50.0), math.log(3000.0)  # ppm
 _NONE = 1e-9
 _LEAST_SLAG = 0.01  # kg/t, of which a share of a power can be taken
 _LOGISTIC = 1.702  # a logistic distribution of this steepness is a normal one to 1 %
+_FURTHEST = 50.0  # beyond it an exponential is 0 or without end
 _ROUNDS = 1  # what is burnt must be added too
 
 
 class Readings(NamedTuple):
-    """What tells of oxygen, each (h,); nan where not measured."""
+    """What tells of oxygen; nan where not measured."""
 
-    oxygen_ppm: Array
-    carbon_pct: Array
-    carry_over_kg_t: Array
-    feo_pct: Array
-    mno_pct: Array
+    oxygen_ppm: Amount
+    carbon_pct: Amount
+    carry_over_kg_t: Amount
+    feo_pct: Amount
+    mno_pct: Amount
 
 
 class Debit(NamedTuple):
-    """Loss to oxygen in wt %: `constant_pct` (h, e), `share` (h, e, p) of what is added; `usual_pct` (h, e)
-    is the loss where the heat gets what it needs; `oxygen_kg_t` (h,) what there is to bind."""
+    """Loss to oxygen in wt %: `constant_pct` (e), `share` (e, p) of what is added; `usual_pct` (e) is the
+    loss where the heat gets what it needs; `oxygen_kg_t` what there is to bind."""
 
-    constant_pct: Array
-    share: Array
-    usual_pct: Array
-    oxygen_kg_t: Array
+    constant_pct: list[Amount]
+    share: list[list[Amount]]
+    usual_pct: list[Amount]
+    oxygen_kg_t: Amount
 
 
 def elements_of(balance: OxygenBalance) -> list[str]:
-    """Elements that oxygen takes, in the order of the arrays."""
+    """Elements that oxygen takes, in the order of the lists."""
     return sorted(balance.kg_per_kg)
 
 
-def oxygen_kg_t(balance: OxygenBalance, readings: Readings) -> Array:
-    """Oxygen that additions will bind, kg/t (h,): probe, carbon and what is usual, each by its weight.
+def oxygen_kg_t(balance: OxygenBalance, readings: Readings) -> Amount:
+    """Oxygen that additions will bind, kg/t: probe, carbon and what is usual, each by its weight.
 
     A reading taken at its face would be too high where it is high, and its share of the truth learnt as less.
     """
-    carbon = np.where(readings.carbon_pct > 0, readings.carbon_pct, np.nan)
+    of = _spelt_for(readings)
+    carbon = of.where(readings.carbon_pct > 0, readings.carbon_pct, math.nan)
     # The logarithm of the dissolved oxygen, in three ways.
-    found = np.array((readings.oxygen_ppm, balance.carbon_oxygen_pct_ppm / carbon, carbon))
-    found[2] = balance.usual_ppm
-    is_known, sd = ~np.isnan(found), np.array((balance.probe_sd, balance.by_carbon_sd, balance.usual_sd))
-    weight = np.where(is_known, (1.0 / sd**2)[:, None], 0.0)
-    log_ppm = (weight * np.log(np.where(is_known, found, 1.0))).sum(axis=0) / weight.sum(axis=0)
-    ppm = np.minimum(np.maximum(np.exp(log_ppm), _LOW_PPM), _HIGH_PPM)
-    usual = np.array((balance.feo_pct, balance.mno_pct, balance.carry_over_kg_t))[:, None]
-    of_slag = np.array((readings.feo_pct, readings.mno_pct, readings.carry_over_kg_t))
-    feo, mno, slag = np.where(np.isnan(of_slag), usual, of_slag)
-    slag = (
-        balance.carry_over_kg_t
-        * (np.maximum(slag, _LEAST_SLAG) / balance.carry_over_kg_t) ** balance.slag_trust
-    )
-    from_slag = balance.slag_reacts * slag * (feo * _FEO + mno * _MNO) / 100
-    oxygen: Array = ppm / 1000 + from_slag + balance.air_kg_t
-    return oxygen
+    sure = 1.0 / balance.usual_sd**2
+    log_ppm = sure * math.log(balance.usual_ppm)
+    for ppm, sd in (
+        (readings.oxygen_ppm, balance.probe_sd),
+        (balance.carbon_oxygen_pct_ppm / carbon, balance.by_carbon_sd),
+    ):
+        weight = of.where(ppm > 0, 1.0 / sd**2, 0.0)
+        log_ppm = log_ppm + weight * of.log(of.where(ppm > 0, ppm, 1.0))
+        sure = sure + weight
+    ppm = of.exp(of.minimum(of.maximum(log_ppm / sure, _LOW), _HIGH))
+    feo = of.where(readings.feo_pct >= 0, readings.feo_pct, balance.feo_pct)
+    mno = of.where(readings.mno_pct >= 0, readings.mno_pct, balance.mno_pct)
+    usual = balance.carry_over_kg_t
+    slag = of.where(readings.carry_over_kg_t >= 0, readings.carry_over_kg_t, usual)
+    slag = usual * (of.maximum(slag, _LEAST_SLAG) / usual) ** balance.slag_trust
+    return ppm / 1000 + balance.slag_reacts * slag * (feo * _FEO + mno * _MNO) / 100 + balance.air_kg_t
 
 
 def readings_of(heat: Heat, features: Sequence[Feature]) -> Readings:
     """What one heat tells of oxygen; never outside the range of the station's `features`."""
-    limits = {feature.name: (feature.low, feature.high) for feature in features}
-    found = []
-    for name, value in zip(READINGS, feature_values(heat, READINGS), strict=True):
-        low, high = limits.get(name, (-math.inf, math.inf))
-        found.append(value if math.isnan(value) else min(max(value, low), high))
-    return Readings(*np.array(found)[:, None])
+    limits = {feature.name: feature for feature in features if feature.name in READINGS}
+    found = feature_values(heat, READINGS)
+    for i, name in enumerate(READINGS):
+        if name in limits and not math.isnan(found[i]):
+            found[i] = min(max(found[i], limits[name].low), limits[name].high)
+    return Readings(*found)
 
 
-def debit(balance: OxygenBalance, readings: Readings, needed_pct: Array) -> Debit:
-    """Return the loss where additions bring `needed_pct` (h, e) into the steel, made linear around them."""
-    columns = _columns(balance)
-    needed = np.where((needed_pct > _NONE).any(axis=1, keepdims=True), 10 * needed_pct, columns.usual_kg_t)
-    oxygen = oxygen_kg_t(balance, readings)
-    for_al = (columns.al_kg * balance.al_takes * oxygen)[:, None]
-    amount = needed + np.where(columns.is_al & (needed > _NONE), for_al, 0.0)
+def debit(balance: OxygenBalance, readings: Readings, needed_pct: Sequence[Amount]) -> Debit:
+    """Return the loss where additions bring `needed_pct` (e) into the steel, made linear around them."""
+    of, binders, oxygen = _spelt_for(readings), _binders(balance), oxygen_kg_t(balance, readings)
+    most = 0.0
+    for needed in needed_pct:
+        most = of.maximum(most, needed)
+    wanted = [
+        of.where(most > _NONE, 10 * needed, binder.usual_kg_t)
+        for binder, needed in zip(binders, needed_pct, strict=True)
+    ]
+    amount = [
+        kg + of.where(kg > _NONE, binder.per_oxygen * balance.al_takes * oxygen, 0.0) if binder.is_al else kg
+        for binder, kg in zip(binders, wanted, strict=True)
+    ]
     for _ in range(_ROUNDS):
-        amount = np.where(columns.is_al, amount, needed + _shared(balance, columns, oxygen, amount).loss_kg_t)
-    return _around(balance, columns, oxygen, amount)
+        lost = _shared(of, balance, binders, oxygen, amount).loss_kg_t
+        amount = [
+            kg if binder.is_al else needed + loss
+            for binder, needed, kg, loss in zip(binders, wanted, amount, lost, strict=True)
+        ]
+    return _around(of, balance, binders, oxygen, amount)
 
 
-def debit_of(balance: OxygenBalance, readings: Readings, added_pct: Array) -> Debit:
-    """Return the loss where `added_pct` (h, e) is added, made linear around that: exact there."""
-    columns = _columns(balance)
-    return _around(balance, columns, oxygen_kg_t(balance, readings), 10 * columns.dissolved * added_pct)
+def debit_of(balance: OxygenBalance, readings: Readings, added_pct: Sequence[Amount]) -> Debit:
+    """Return the loss where `added_pct` (e) is added, made linear around that: exact there."""
+    binders = _binders(balance)
+    amount = [10 * binder.dissolved * added for binder, added in zip(binders, added_pct, strict=True)]
+    return _around(_spelt_for(readings), balance, binders, oxygen_kg_t(balance, readings), amount)
 
 
-class _Columns(NamedTuple):
-    """The balance per element (e,), which of them is aluminium, and how much of that oxygen burns."""
+class _Spelt(NamedTuple):
+    """What is spelt differently for floats and for arrays."""
 
-    per_oxygen: Array
-    affinity: Array
-    usual_kg_t: Array
-    dissolved: Array
-    is_al: NDArray[np.bool_]
-    al_kg: float
+    where: Callable[[Any, Amount, Amount], Amount]
+    minimum: Callable[[Amount, Amount], Amount]
+    maximum: Callable[[Amount, Amount], Amount]
+    log: Callable[[Amount], Amount]
+    log1p: Callable[[Amount], Amount]
+    exp: Callable[[Amount], Amount]
+
+
+_FLOATS = _Spelt(lambda is_so, a, b: a if is_so else b, min, max, math.log, math.log1p, math.exp)
+_ARRAYS = _Spelt(np.where, np.minimum, np.maximum, np.log, np.log1p, np.exp)
+
+
+def _spelt_for(readings: Readings) -> _Spelt:
+    return _FLOATS if isinstance(readings.oxygen_ppm, float) else _ARRAYS
+
+
+class _Binder(NamedTuple):
+    """One element of the balance, as `parameters.OxygenBalance` has it."""
+
+    is_al: bool
+    per_oxygen: float
+    affinity: float
+    usual_kg_t: float
+    dissolved: float
 
 
 class _Shared(NamedTuple):
-    """How oxygen is shared (h, e): `free` what is bound where nothing holds it back, `capped` where something
-    does; `open_share` (h,) of more aluminium still finds oxygen."""
+    """How oxygen is shared (e): what is bound where nothing holds it back (`free`), whether something does
+    (`is_capped`), the element's share of what pulls, and what it gets for each kg/t of that; `pull` of all,
+    and `open_share` of more aluminium still finds oxygen."""
 
-    loss_kg_t: Array
-    free: Array
-    capped: NDArray[np.bool_]
-    pull_share: Array
-    per_pull: Array
-    total: Array
-    open_share: Array
+    loss_kg_t: list[Amount]
+    free: list[Amount]
+    is_capped: list[Any]
+    pull_share: list[Amount]
+    per_pull: list[Amount]
+    pull: Amount
+    open_share: Amount
 
 
 @lru_cache(maxsize=64)
-def _columns(balance: OxygenBalance) -> _Columns:
-    names = elements_of(balance)
-    return _Columns(
-        np.array([balance.kg_per_kg[e] for e in names]),
-        np.array([balance.affinity.get(e, 0.0) for e in names]),
-        np.array([balance.usual_kg_t.get(e, 0.0) for e in names]),
-        np.array([balance.dissolved.get(e, 1.0) for e in names]),
-        np.array([e == "Al" for e in names]),
-        balance.kg_per_kg.get("Al", 1.0),
+def _binders(balance: OxygenBalance) -> list[_Binder]:
+    return [
+        _Binder(
+            e == "Al",
+            balance.kg_per_kg[e],
+            # Aluminium has its share before the others divide theirs.
+            0.0 if e == "Al" else balance.affinity.get(e, 0.0),
+            balance.usual_kg_t.get(e, 0.0),
+            balance.dissolved.get(e, 1.0),
+        )
+        for e in elements_of(balance)
+    ]
+
+
+def _shared(
+    of: _Spelt, balance: OxygenBalance, binders: Sequence[_Binder], oxygen: Amount, amount: Sequence[Amount]
+) -> _Shared:
+    """The balance where `amount` (e; kg/t) is dissolved in the steel."""
+    could = 0.0 * oxygen
+    for binder, kg in zip(binders, amount, strict=True):
+        if binder.is_al:
+            could = balance.al_burnt * kg / binder.per_oxygen
+    by_al, open_share = _by_aluminium(of, balance, oxygen, could)
+    pull = [binder.affinity * kg for binder, kg in zip(binders, amount, strict=True)]
+    total = of.maximum(sum(pull), _NONE)
+    left = (oxygen - by_al) / total
+    per_pull = [left * binder.per_oxygen for binder in binders]
+    free = [per * pulls for per, pulls in zip(per_pull, pull, strict=True)]
+    most = [balance.most_burnt * kg for kg in amount]
+    return _Shared(
+        [
+            binder.per_oxygen * by_al if binder.is_al else of.minimum(loss, at_most)
+            for binder, loss, at_most in zip(binders, free, most, strict=True)
+        ],
+        free,
+        [loss > at_most for loss, at_most in zip(free, most, strict=True)],
+        [pulls / total for pulls in pull],
+        per_pull,
+        total,
+        open_share,
     )
 
 
-def _shared(balance: OxygenBalance, columns: _Columns, oxygen: Array, amount: Array) -> _Shared:
-    """The balance where `amount` (h, e; kg/t) is dissolved in the steel."""
-    is_al, al_kg = columns.is_al, columns.al_kg
-    could = balance.al_burnt * amount[:, is_al].sum(axis=1) / al_kg
-    by_al, open_share = _by_aluminium(balance, oxygen, could)
-    pull = np.where(is_al, 0.0, columns.affinity * amount)
-    total = np.maximum(pull.sum(axis=1, keepdims=True), _NONE)
-    per_pull = (oxygen - by_al)[:, None] * columns.per_oxygen / total
-    free, most = per_pull * pull, balance.most_burnt * amount
-    loss = np.where(is_al, (al_kg * by_al)[:, None], np.minimum(free, most))
-    return _Shared(loss, free, free > most, pull / total, per_pull, total, open_share)
-
-
-def _around(balance: OxygenBalance, columns: _Columns, oxygen: Array, amount: Array) -> Debit:
-    """The balance made linear where `amount` (h, e; kg/t) is dissolved in the steel."""
-    at = _shared(balance, columns, oxygen, amount)
-    share = -(at.free / at.total)[:, :, None] * columns.affinity
-    # Aluminium that still finds oxygen takes it from the others; beyond its share of it, it stays.
-    found = balance.al_burnt / columns.al_kg * at.open_share
-    share[:, :, columns.is_al] = -(columns.per_oxygen * at.pull_share * found[:, None])[:, :, None]
+def _around(
+    of: _Spelt, balance: OxygenBalance, binders: Sequence[_Binder], oxygen: Amount, amount: Sequence[Amount]
+) -> Debit:
+    """The balance made linear where `amount` (e; kg/t) is dissolved in the steel."""
+    at = _shared(of, balance, binders, oxygen, amount)
     # What the heat does not ask for protects nothing: far from what is usual a straight line would promise
     # more than there is to protect.
-    share = np.where(at.capped[:, :, None] | (amount <= _NONE)[:, None, :], 0.0, share)
-    open_own = np.minimum(at.per_pull * columns.affinity * (1 - at.pull_share), balance.most_burnt)
-    own = np.where(at.capped, balance.most_burnt, open_own)
-    diagonal = np.arange(len(columns.is_al))
-    share[:, diagonal, diagonal] = np.where(columns.is_al, (balance.al_burnt * at.open_share)[:, None], own)
-    constant = (at.loss_kg_t - (share @ amount[:, :, None])[:, :, 0]) / 10
-    return Debit(constant, share * columns.dissolved, at.loss_kg_t / 10, oxygen)
+    pulls = [of.where(kg > _NONE, b.affinity, 0.0) for b, kg in zip(binders, amount, strict=True)]
+    pulled = sum([pull * kg for pull, kg in zip(pulls, amount, strict=True)])
+    protects = [pull * b.dissolved for pull, b in zip(pulls, binders, strict=True)]
+    al = next((p for p, b in enumerate(binders) if b.is_al), None)
+    constant, share = [], []
+    for e, (binder, kg) in enumerate(zip(binders, amount, strict=True)):
+        kept = of.where(at.is_capped[e], 0.0, at.free[e] / at.pull)
+        row = [-kept * protection for protection in protects]
+        rest = at.loss_kg_t[e] + kept * (pulled - pulls[e] * kg)
+        own = of.minimum(at.per_pull[e] * binder.affinity * (1 - at.pull_share[e]), balance.most_burnt)
+        own = of.where(at.is_capped[e], balance.most_burnt, own)
+        if e == al:
+            own = balance.al_burnt * at.open_share
+        elif al is not None:
+            # Aluminium that still finds oxygen takes it from the others; beyond its share of it, it stays.
+            found = balance.al_burnt / binders[al].per_oxygen * at.open_share
+            taken = of.where(at.is_capped[e], 0.0, binder.per_oxygen * at.pull_share[e] * found)
+            taken = of.where(amount[al] > _NONE, taken, 0.0)
+            row[al] = -taken * binders[al].dissolved
+            rest = rest + taken * amount[al]
+        row[e] = own * binder.dissolved
+        constant.append((rest - own * kg) / 10)
+        share.append(row)
+    return Debit(constant, share, [loss / 10 for loss in at.loss_kg_t], oxygen)
 
 
-def _by_aluminium(balance: OxygenBalance, oxygen: Array, could: Array) -> tuple[Array, Array]:
+def _by_aluminium(of: _Spelt, balance: OxygenBalance, oxygen: Amount, could: Amount) -> tuple[Amount, Amount]:
     """Oxygen that aluminium is expected to bind where it could bind `could` (both kg/t), and the share of
     more aluminium that still finds some: the smaller of `could` and what is there, known to `oxygen_sd`.
 
     The normal distribution is taken as a logistic one, which has the integral in closed form.
     """
-    there = balance.al_takes * oxygen
+    there = of.maximum(balance.al_takes * oxygen, _NONE)
     scale = balance.oxygen_sd * there / _LOGISTIC
     ahead = (could - there) / scale
-    return could - scale * np.logaddexp(0.0, ahead), 1.0 / (
-        1.0 + np.exp(np.minimum(np.maximum(ahead, -50.0), 50.0))
-    )
+    falling = of.exp(-of.minimum(abs(ahead), _FURTHEST))
+    open_share = of.where(ahead > 0, falling, 1.0) / (1.0 + falling)
+    return could - scale * (of.maximum(ahead, 0.0) + of.log1p(falling)), open_share

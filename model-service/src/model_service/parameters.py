@@ -10,6 +10,8 @@ Per station and element, with kg_j kilograms of additive j, its assay a_je (wt %
     sd_pct^2  = noise_sd_pct^2 + (noise_share * reference_pct)^2 + (recovery_sd * added_pct)^2
                 + (debit_sd * usual loss to oxygen)^2 + sd of an assumed or censored first analysis^2
 
+`first_pct` is what the first analysis is believed to say: a sample errs, so what heats of the grade usually
+come with has a say too (`first_readings`; a grade that is not there is believed as it was read).
 `reference_pct` is the aim of the element's window, or the first analysis where there is none: so the steel
 that an alloy dilutes is taken at its final content, and the outcome stays affine in the kilograms. An
 analysis errs the more, the more there is: `noise_share`.
@@ -71,6 +73,15 @@ class AssumedFirst(UsualFirst, frozen=True, kw_only=True):
     """First analysis taken where it was not measured: that of the heat's grade, else of all grades."""
 
     by_grade: dict[Code, UsualFirst] = field(default_factory=dict)
+
+
+class FirstReading(Record, frozen=True, kw_only=True):
+    """What heats of a grade come with, wt %, and how far a first analysis that differs from it is believed:
+    pct + trust * (read - pct), but never more than `most_pct` from what was read."""
+
+    pct: NotNegative
+    trust: Annotated[float, Meta(ge=0, le=1)]
+    most_pct: NotNegative
 
 
 class SlowState(Record, frozen=True, kw_only=True):
@@ -150,6 +161,7 @@ class ElementModel(Record, frozen=True, kw_only=True, eq=False):
     debit: Annotated[float, Meta(ge=0, le=3)] = 0.0
     debit_sd: NotNegative = 0.0
     assumed_first: AssumedFirst | None = None
+    first_readings: dict[Code, FirstReading] = field(default_factory=dict)
     added_high_pct: NotNegative | None = None
 
 

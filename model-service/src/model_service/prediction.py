@@ -21,7 +21,7 @@ from model_service.model import Bundle
 from model_service.outcome import Outcome, known_elements, outcome_of, sd_pct
 from model_service.parameters import StationModel
 from model_service.slow_state import Correction, base_pct, offers_of, slow_state
-from model_service.temperature import predicted_temperature, temperature_after
+from model_service.temperature import by_name, predicted_temperature, temperature_after
 
 _WORTH_SAYING = 0.002  # share of a lot's certificate
 
@@ -78,8 +78,11 @@ def estimates(
     kilograms = np.asarray(added_kg, dtype=float)
     base, corrected = base_pct(outcome, kilograms).tolist(), correction.pct(outcome, kilograms).tolist()
     slopes, lots = correction.slope(outcome).T.tolist(), correction.lots.T.tolist()
+    names = [offer.additive for offer in offers]
     deviation = sd_pct(outcome, kilograms @ outcome.added_per_kg)
     usual, deviation = (deviation / correction.scatter).tolist(), deviation.tolist()
+    # Of the steel that was told, not of what is believed: who edits kilograms knows that mass alone.
+    growing = (np.sqrt(outcome.recovery_variance) * (heat.steel_mass_t / outcome.mass_t)).tolist()
     result = {}
     for e, element in enumerate(outcome.elements):
         model, sd = outcome.models[e], deviation[e]
@@ -91,11 +94,16 @@ def estimates(
             correction_pct=corrected[e],
             predicted_pct=predicted,
             sd_pct=usual[e],
-            interval_pct=Interval(level=station.interval_level, low=predicted - half, high=predicted + half),
+            interval_pct=Interval(
+                level=station.interval_level,
+                low=predicted - half,
+                high=predicted + half,
+                half_per_added_pct=model.interval_factor * growing[e],
+            ),
             window=window,
             probability_inside=None if window is None else probability_inside(window, predicted, stretched),
-            slope_pct_per_kg=_by_name(offers, slopes[e]),
-            lots=lots_apart(offers, lots[e]),
+            slope_pct_per_kg=by_name(names, slopes[e]),
+            lots=lots_apart(offers, lots[e]) if any(lots[e]) else [],
         )
     return result
 
@@ -137,11 +145,3 @@ def lots_apart(offers: Sequence[Additive], effects: Sequence[float]) -> list[Lot
         for offer, effect in zip(offers, effects, strict=True)
         if abs(effect) >= _WORTH_SAYING
     ]
-
-
-def _by_name(offers: Sequence[Additive], slopes: Sequence[float]) -> dict[str, float]:
-    named: dict[str, float] = {}
-    for offer, slope in zip(offers, slopes, strict=True):
-        if slope != 0.0:
-            named.setdefault(offer.additive, slope)
-    return named

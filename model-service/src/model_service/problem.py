@@ -7,12 +7,12 @@ kilograms x hold limit l with its confidence where
 
 The sd grows with what is added. Limits are soft: what lacks is a shortage, at a price far above any way to
 keep the limit, four times that beyond the margin, so that an answer always exists. Where a miss has a price,
-margin beyond z_l earns what it saves in expected misses, in straight pieces, each worth less than the one
-before: so risk is spread over the windows as it is cheapest.
+a sd beyond a limit costs no more than that; and margin beyond z_l earns what it saves in expected misses, in
+straight pieces, each worth less than the one before: so risk is spread over the windows as it is cheapest.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -52,23 +52,30 @@ class Way(NamedTuple):
     growth: float
 
 
-def cheapest_ways(price: Sequence[float], per_kg: Array, growth: Array) -> list[Way | None]:
+def cheapest_ways(price: Array, per_kg: Array, growth: Array) -> list[Way | None]:
     """Return the cheapest way to each of the limits (l, j); None where no additive leads there."""
-    ways: list[Way | None] = []
-    for effects, grows in zip(per_kg.tolist(), growth.tolist(), strict=True):
-        leading = [
-            (cost / effect, j)
-            for j, (cost, effect) in enumerate(zip(price, effects, strict=True))
-            if effect > 0
-        ]
-        cheapest, j = min(leading, default=(0.0, -1))
-        ways.append(None if j < 0 else Way(cheapest, grows[j] / effects[j]))
-    return ways
+    if not price.size:
+        return [None] * len(per_kg)
+    per_sd = np.divide(price, per_kg, out=np.full(per_kg.shape, np.inf), where=per_kg > 0)
+    limits, cheapest = np.arange(len(per_kg)), per_sd.argmin(axis=1)
+    return [
+        None if cost == math.inf else Way(cost, grows / effect)
+        for cost, grows, effect in zip(
+            per_sd[limits, cheapest].tolist(),
+            growth[limits, cheapest].tolist(),
+            per_kg[limits, cheapest].tolist(),
+            strict=True,
+        )
+    ]
 
 
-def shortage_price_of(price: Sequence[float], ways: Iterable[Way | None]) -> float:
-    """Return a price of one sd that is above all ways to add one."""
-    return _DEARER * max([1e-6, *price, *(way.price for way in ways if way)])
+def shortage_price_of(
+    price: Array, ways: Iterable[Way | None], price_of_a_miss: float | None = None
+) -> float:
+    """Return a price of one sd that is above all ways to add one; but a sd beyond a limit is not worth more
+    than the heat that misses it, or the dearest alloys would be bought to dilute a residual."""
+    dearer = _DEARER * max([float(price.max(initial=1e-6)), *[way.price for way in ways if way]])
+    return dearer if price_of_a_miss is None else min(dearer, price_of_a_miss / OUTSIDE)
 
 
 def likely_growth(clear: float, z: float, way: Way | None) -> float:
@@ -84,7 +91,10 @@ def likely_growth(clear: float, z: float, way: Way | None) -> float:
 def margin_sd(z: Array, growth: Array) -> Array:
     """Return how far a prediction must stay off its limit where `growth` (growth_l @ x, last axis l) is
     added."""
-    margin: Array = z * np.sqrt(1.0 + growth * growth)
+    margin: Array = growth * growth
+    margin += 1.0
+    np.sqrt(margin, out=margin)
+    margin *= z
     return margin
 
 

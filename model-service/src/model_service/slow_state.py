@@ -71,40 +71,52 @@ def slow_state(
 
     The base prediction made then is used where this bundle made it; else the heat is predicted again.
     """
-    none = np.zeros((len(offers), len(elements)))
-    nothing = Correction(np.zeros(len(elements)), [0] * len(elements), 0, none, np.ones(len(elements)))
-    if not recent_heats:
-        return nothing
     ordered = sorted(
         [heat for heat in recent_heats if heat.treatment.station == name], key=_completed_at, reverse=True
     )
+    bias, by_lot = np.zeros(len(elements)), np.zeros((len(offers), len(elements)))
     if not ordered:
-        return nothing._replace(unusable=len(recent_heats))
+        return Correction(bias, [0] * len(elements), len(recent_heats), by_lot, np.ones(len(elements)))
     finished = [_finished(bundle, recent) for recent in ordered]
-    columns = _columns(station, tuple(elements))
+    of = _constants(station, tuple(elements))
     told = np.concatenate([heat.told_pct for heat in finished]).reshape(len(finished), 2, -1)
-    left, sd = told.transpose(1, 2, 0)[:, columns]
-    counts: list[int] = (~np.isnan(left)).sum(axis=1).tolist()
-    nothing = nothing._replace(
-        residuals=counts, unusable=len(recent_heats) - sum(heat.is_of_use for heat in finished)
-    )
-    remembering = [
-        e
-        for e, element in enumerate(elements)
-        if counts[e] and station.elements[element].slow_state.prior_heats is not None
-    ]
-    bias, by_lot = nothing.bias_pct, nothing.lots
+    left, sd = told.transpose(1, 2, 0)[:, of.columns]
+    counts: list[int] = (left == left).sum(axis=1).tolist()  # nan is not equal to itself
+    remembering = [e for e in of.remembering if counts[e]]
     if remembering:
-        lots, added = _lots(finished, columns[remembering])
+        lots, added = _lots(finished, of.columns[remembering])
         prior = _prior(station, tuple(elements[e] for e in remembering), len(finished))
         found = effects_by(prior, left[remembering], added)
         bias[remembering] = found.bias
         left[remembering] -= found.bias[:, None] + (added @ found.lots[:, :, None])[:, :, 0]
-        known = [(j, k) for j, o in enumerate(offers) if (k := lots.get(_lot(o))) is not None]
-        if known:
-            rows, which = zip(*known, strict=True)
-            by_lot[np.array(rows)[:, None], remembering] = found.lots.T[list(which)]
-    return nothing._replace(scatter=scatter(left, sd, *_usual_scatter(station, tuple(elements))))
+        for j, offer in enumerate(offers):
+            if (k := lots.get(_lot(offer))) is not None:
+                by_lot[j, remembering] = found.lots[:, k]
+    unusable = len(recent_heats) - sum([heat.is_of_use for heat in finished])
+    wide = scatter(left, sd, of.usual_scatter, of.scatter_heats)
+    return Correction(bias, counts, unusable, by_lot, wide)
+
+
+class _Constants(NamedTuple):
+    """Of some elements of a station: their columns in what is remembered of a finished heat, places of those
+    whose bias is remembered, the usual scatter, and how many heats that counts as."""
+
+    columns: NDArray[np.intp]
+    remembering: list[int]
+    usual_scatter: Vector
+    scatter_heats: Vector
+
+
+@lru_cache(maxsize=256)
+def _constants(station: StationModel, elements: tuple[str, ...]) -> _Constants:
+    slow_states = [station.elements[element].slow_state for element in elements]
+    order = _in_order(station)
+    return _Constants(
+        np.array([order.index(element) for element in elements], dtype=np.intp),
+        [e for e, slow in enumerate(slow_states) if slow.prior_heats is not None],
+        np.array([slow.usual_scatter for slow in slow_states]),
+        np.array([slow.scatter_heats or math.inf for slow in slow_states]),
+    )
 
 
 @lru_cache(maxsize=256)
@@ -112,25 +124,10 @@ def _prior(station: StationModel, elements: tuple[str, ...], heats: int) -> Prio
     return prior_of(settings_of([station.elements[element].slow_state for element in elements]), heats)
 
 
-@lru_cache(maxsize=256)
-def _usual_scatter(station: StationModel, elements: tuple[str, ...]) -> tuple[Vector, Vector]:
-    """Usual scatter of each element, and how many heats it counts as."""
-    slow_states = [station.elements[element].slow_state for element in elements]
-    usual = np.array([s.usual_scatter for s in slow_states])
-    return usual, np.array([s.scatter_heats or math.inf for s in slow_states])
-
-
 @lru_cache(maxsize=64)
 def _in_order(station: StationModel) -> tuple[str, ...]:
     """The order of elements in what is remembered of a finished heat."""
     return tuple(sorted(station.elements))
-
-
-@lru_cache(maxsize=256)
-def _columns(station: StationModel, elements: tuple[str, ...]) -> NDArray[np.intp]:
-    """Where elements stand in what is remembered of a finished heat."""
-    column = {element: i for i, element in enumerate(_in_order(station))}
-    return np.array([column[element] for element in elements], dtype=np.intp)
 
 
 def settings_of(slow_states: Sequence[SlowState]) -> Settings:
@@ -161,34 +158,42 @@ def base_pct(outcome: Outcome, added_kg: Sequence[float] | Vector) -> Vector:
     return result
 
 
-_Lot = str
-"""Additive and lot in one text, which knows its hash."""
+class _Tipped(NamedTuple):
+    """Of one lot: additive and lot in one text, which knows its hash; kg per kg of steel; what it holds of
+    each element, wt %."""
+
+    lot: str
+    share: float
+    held_pct: list[float]
 
 
 class _Finished(NamedTuple):
     """What a finished heat tells every request that it stands in, elements as `_in_order`: result - base
     prediction (wt %, nan where unknown), then what that is expected to scatter by; whether there is one, and
-    of each lot its assay and kg per kg."""
+    the lots by which a bias is remembered."""
 
     told_pct: Vector
     is_of_use: bool
-    lots: dict[_Lot, list[float]]
-    shares: list[float]
+    lots: list[_Tipped]
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _finished(bundle: Bundle, recent: RecentHeat) -> _Finished:
     """A heat stands in up to thirty requests: what it tells is found out once."""
     station = bundle.parameters.stations[recent.treatment.station]
-    elements, base = _in_order(station), _base_prediction(bundle, station, recent)
-    lots, shares = _tipped(station, recent)
-    residual = np.array(_residuals(recent.chemistry_after, base, elements))
-    residual[_guessed(station, recent.heat, elements)] = math.nan
-    of = _deviations(station)
-    content = np.array([_content_pct(station, recent.heat, e) for e in elements])
-    added = np.array(shares) @ np.array(list(lots.values())).reshape(len(shares), -1) if lots else 0.0
-    sd = usual_sd(of.noise_pct, of.noise_share * content, of.recovery, added)
-    return _Finished(np.concatenate((residual, sd)), bool(base), lots, shares)
+    of, base, tipped = (
+        _deviations(station),
+        _base_prediction(bundle, station, recent),
+        _tipped(station, recent),
+    )
+    residual = _residuals(recent.chemistry_after, base, of.elements)
+    for e in _guessed(station, recent.heat, of.elements):
+        residual[e] = math.nan
+    content = np.array([_content_pct(station, recent.heat, e) for e in of.elements])
+    added = [sum([lot.share * lot.held_pct[e] for lot in tipped]) for e in range(len(of.elements))]
+    sd = usual_sd(of.noise_pct, of.noise_share * content, of.recovery, np.array(added))
+    told = [lot for lot in tipped if any(lot.held_pct[e] for e in of.by_lot)]
+    return _Finished(np.concatenate((residual, sd)), bool(base), told)
 
 
 def usual_sd(
@@ -201,20 +206,26 @@ def usual_sd(
 
 
 class _Deviations(NamedTuple):
-    """Of each element: noise, its share of the content, and sd of the recovery."""
+    """Of each of the elements: noise, its share of the content, and sd of the recovery; and places of those
+    whose lots are judged."""
 
+    elements: tuple[str, ...]
     noise_pct: Vector
     noise_share: Vector
     recovery: Vector
+    by_lot: list[int]
 
 
 @lru_cache(maxsize=64)
 def _deviations(station: StationModel) -> _Deviations:
-    models = [station.elements[element] for element in _in_order(station)]
+    elements = _in_order(station)
+    models = [station.elements[element] for element in elements]
     return _Deviations(
+        elements,
         np.array([m.noise_sd_pct for m in models]),
         np.array([m.noise_share for m in models]),
         np.array([m.recovery_sd for m in models]),
+        [e for e, m in enumerate(models) if m.slow_state.prior_heats is not None and m.slow_state.lot_sd > 0],
     )
 
 
@@ -269,38 +280,40 @@ def _guessed(station: StationModel, heat: Heat, elements: Sequence[str]) -> list
     ]
 
 
-def _tipped(station: StationModel, recent: RecentHeat) -> tuple[dict[_Lot, list[float]], list[float]]:
+def _tipped(station: StationModel, recent: RecentHeat) -> list[_Tipped]:
     mass_kg = 1000.0 * believed_mass_t(station, recent.heat)
     offers = {(offer.additive, offer.lot): offer for offer in reversed(recent.additives)}
     by_name = {offer.additive: offer for offer in reversed(recent.additives)}
-    assays, shares = dict[_Lot, list[float]](), dict[_Lot, float]()
+    found = dict[str, _Tipped]()
     for addition in recent.additions:
         offer = offers.get((addition.additive, addition.lot)) or by_name.get(addition.additive)
         if offer is None:
             continue
-        key = _lot(addition)
-        shares[key] = shares.get(key, 0.0) + addition.added_kg / mass_kg
-        if key not in assays:
+        lot, share = _lot(addition), addition.added_kg / mass_kg
+        if lot in found:
+            found[lot] = found[lot]._replace(share=found[lot].share + share)
+        else:
             held = [offer.assay.get(e, 0.0) for e in _in_order(station)]
-            assays[key] = [pct if pct >= MAIN_PCT else 0.0 for pct in held]
-    return assays, list(shares.values())
+            found[lot] = _Tipped(lot, share, [pct if pct >= MAIN_PCT else 0.0 for pct in held])
+    return list(found.values())
 
 
-def _lot(of: Addition | Additive) -> _Lot:
+def _lot(of: Addition | Additive) -> str:
     return f"{of.additive}\n{of.lot or ''}"
 
 
 def _lots(
     finished: Sequence[_Finished], columns: NDArray[np.intp]
-) -> tuple[dict[_Lot, int], NDArray[np.float64]]:
+) -> tuple[dict[str, int], NDArray[np.float64]]:
     """Lots by name, and what each brought of each element (e, n, k), wt %; by its newest certificate."""
-    newest: dict[_Lot, list[float]] = {}
-    for heat in reversed(finished):
-        newest.update(heat.lots)
-    lots = dict(zip(newest, range(len(newest)), strict=True))
-    tipped = np.zeros((len(finished), len(lots)))
-    heats = np.repeat(np.arange(len(finished)), [len(heat.shares) for heat in finished])
-    which = [lots[key] for heat in finished for key in heat.lots]
-    tipped[heats, which] = [share for heat in finished for share in heat.shares]
-    held = np.array(list(newest.values())).reshape(len(lots), -1)[:, columns]
-    return lots, tipped * held.T[:, None, :]
+    shares, held = dict[str, list[float]](), list[list[float]]()
+    for i, heat in enumerate(finished):  # newest first
+        for lot, share, held_pct in heat.lots:
+            if lot not in shares:
+                shares[lot] = [0.0] * len(finished)
+                held.append(held_pct)
+            shares[lot][i] = share
+    lots = dict(zip(shares, range(len(held)), strict=True))
+    if not lots:
+        return lots, np.zeros((len(columns), len(finished), 0))
+    return lots, np.array(list(shares.values())).T * np.array(held)[:, columns].T[:, None, :]

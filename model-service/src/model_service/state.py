@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from model_service.contracts import Heat
 from model_service.features import feature_values
 from model_service.parameters import ElementModel, Feature, StationModel
@@ -29,18 +32,45 @@ def state_row(station: StationModel, heat: Heat) -> list[float]:
     ]
 
 
-def element_state(
-    station: StationModel, model: ElementModel, trees: Trees, row: Sequence[float]
-) -> ElementState:
-    """Evaluate recovery(state) and offset(state), see `parameters`."""
-    tree_recovery = _capped(trees, model.recovery_tree, row, model.recovery_cap)
-    tree_offset_pct = _capped(trees, model.offset_tree, row, model.offset_cap_pct)
-    recovery = model.recovery + tree_recovery
-    offset_pct = model.offset_pct + tree_offset_pct
-    for i, default, _, recovery_slope, offset_slope in slopes_of(station, model):
-        recovery += recovery_slope * (row[i] - default)
-        offset_pct += offset_slope * (row[i] - default)
-    return ElementState(max(recovery, 0.0), offset_pct, tree_recovery, tree_offset_pct)
+def element_states(
+    station: StationModel, elements: tuple[str, ...], trees: Trees, row: Sequence[float]
+) -> list[ElementState]:
+    """Evaluate recovery(state) and offset(state) of each element, see `parameters`."""
+    linear = _linear(station, elements)
+    straight: list[float] = (linear.usual + linear.slopes @ (np.array(row) - linear.default)).tolist()
+    states = []
+    for e, element in enumerate(elements):
+        model = station.elements[element]
+        tree_recovery = _capped(trees, model.recovery_tree, row, model.recovery_cap)
+        tree_offset_pct = _capped(trees, model.offset_tree, row, model.offset_cap_pct)
+        recovery = max(straight[2 * e] + tree_recovery, 0.0)
+        states.append(
+            ElementState(recovery, straight[2 * e + 1] + tree_offset_pct, tree_recovery, tree_offset_pct)
+        )
+    return states
+
+
+class _Linear(NamedTuple):
+    """Recovery and offset of the elements by turns (2e): usual + slopes @ (row - default)."""
+
+    usual: NDArray[np.float64]
+    slopes: NDArray[np.float64]
+    default: NDArray[np.float64]
+
+
+@lru_cache(maxsize=256)
+def _linear(station: StationModel, elements: tuple[str, ...]) -> _Linear:
+    models, names = [station.elements[element] for element in elements], [f.name for f in station.features]
+    slopes = [
+        [of.get(name, 0.0) for name in names]
+        for model in models
+        for of in (model.recovery_slopes, model.offset_slopes)
+    ]
+    return _Linear(
+        np.array([number for model in models for number in (model.recovery, model.offset_pct)]),
+        np.array(slopes, dtype=float).reshape(len(slopes), len(names)),
+        np.array([feature.default for feature in station.features], dtype=float),
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -43,12 +43,17 @@ def temperature_after(
 
 def predicted_temperature(after: After, offers: Sequence[Additive], added_kg: Sequence[float]) -> Temperature:
     """Return what the contract says of it."""
-    slopes: dict[str, float] = {}
-    for offer, slope in zip(offers, after.slope.tolist(), strict=True):
-        if slope != 0.0:
-            slopes.setdefault(offer.additive, slope)
     return Temperature(
         predicted_c=after.constant_c + float(after.slope @ np.asarray(added_kg, dtype=float)),
         sd_c=after.sd_c,
-        slope_c_per_kg=slopes,
+        slope_c_per_kg=by_name([offer.additive for offer in offers], after.slope.tolist()),
     )
+
+
+def by_name(names: Sequence[str], slopes: Sequence[float]) -> dict[str, float]:
+    """Return the slopes that are not 0; of an additive that is offered twice, the first."""
+    named: dict[str, float] = {}
+    for name, slope in zip(names, slopes, strict=True):
+        if slope and name not in named:
+            named[name] = slope
+    return named

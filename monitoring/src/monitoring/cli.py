@@ -1,7 +1,8 @@
-"""`monitoring collect`, `serve`, `backfill`, `replay`, `reference`, `diagnose`, `drift`."""
+"""`monitoring collect`, `serve`, `backfill`, `replay`, `reference`, `diagnose`, `drift`, `money`."""
 
 import argparse
 import asyncio
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -21,7 +22,11 @@ from monitoring.diagnosis.drift_history import drift_history
 from monitoring.diagnosis.telling import as_json, imported_rows, kept_rows, lake_rows
 from monitoring.errors import MonitoringError
 from monitoring.logs import log_json_lines
+from monitoring.measures.money import money_json
 from monitoring.settings import Settings
+
+NEW_UNTIL_WALKED = 500_000
+"""Objects between two looks for rings of them: an event is some hundred small ones, and none is in a ring."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,6 +60,10 @@ def main(arguments: list[str] | None = None) -> int:
         "diagnose", help="what changed: model, people, material or instruments; JSON"
     )
     telling.add_argument("--reference", type=Path, required=True, metavar="FILE")
+    commands.add_parser(
+        "money",
+        help="what was saved against the handbook rule and what a model's bias costs, over all heats; JSON",
+    )
     drifting = commands.add_parser(
         "drift", help="how the inputs have drifted, month by month, over all heats of the lake; JSON"
     )
@@ -80,6 +89,9 @@ def main(arguments: list[str] | None = None) -> int:
             case "diagnose":
                 rows = lake_rows(settings.lake, settings.plant_id)
                 print(as_json(rows, reference.read(options.reference)))
+            case "money":
+                rows = lake_rows(settings.lake, settings.plant_id)
+                print(money_json(rows, settings.price_per_miss_per_t))
             case "drift":
                 rows = lake_rows(settings.lake, settings.plant_id)
                 drifted = drift_history(rows, reference.read(options.reference))
@@ -115,6 +127,7 @@ def _reference(settings: Settings, model_url: str | None, heats: Path | None, ou
 
 
 async def _collect(settings: Settings) -> None:
+    gc.set_threshold(NEW_UNTIL_WALKED)
     stop = asyncio.Event()
     for one in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(one, stop.set)

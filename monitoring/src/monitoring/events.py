@@ -305,7 +305,9 @@ def read_shadow(body: bytes) -> ShadowEvent | None:
     try:
         made = _decode_role(body).data.recommendation
         return _decode_shadow(body) if (made.role, made.source) == ("shadow", "model") else None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except msgspec.ValidationError as error:
+        raise _refusal(str(error), body) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         allowed = f"a CloudEvent {RECOMMENDATION_TYPE} as JSON in UTF-8"
         raise RefusedMessageError(str(error), where="$", allowed=allowed) from error
 

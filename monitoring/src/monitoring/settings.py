@@ -23,7 +23,7 @@ class Settings(BaseSettings):
     plant_id: str | None = None
     references: Path | None = None
     state: Path | None = None
-    price_per_miss_per_t: float = Field(default=5.0, ge=0)
+    price_per_miss_per_t: float = Field(default=50.0, ge=0)
     webhook_url: str | None = None
     diagnose_every_s: float = Field(default=30.0, gt=0)
     degraded_window_heats: int = Field(default=20, ge=1)

@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
-from monitoring.collection.bus import DEADLETTER, DEADLETTER_SUBJECT, ensure_streams, product_stream
+from monitoring.collection.bus import DEADLETTER, READ, dead_letter_subject, ensure_streams, product_stream
 from monitoring.collection.collector import collect
 from monitoring.events import EVENT_TYPE
 from tests.generator import body
@@ -41,8 +41,13 @@ async def publish(url: str, messages: Iterable[Message]) -> None:
     async with bus(url) as client:
         jetstream = client.jetstream()
         await ensure_streams(jetstream)
-        contents = [message if isinstance(message, bytes) else body(message) for message in messages]
-        await asyncio.gather(*[await jetstream.publish_async(EVENT_TYPE, content) for content in contents])
+        sent = [_told(message) for message in messages]
+        await asyncio.gather(*[await jetstream.publish_async(subject, content) for subject, content in sent])
+
+
+def _told(message: Message) -> tuple[str, bytes]:
+    """Subject and content: what is no event comes as if it were a completed heat."""
+    return (EVENT_TYPE, message) if isinstance(message, bytes) else (message["type"], body(message))
 
 
 async def until(done: Callable[[], bool], timeout_s: float = 60.0) -> None:
@@ -77,7 +82,7 @@ async def dead_letters(url: str) -> list[tuple[dict[str, str], bytes]]:
             state = (await jetstream.stream_info(DEADLETTER)).state
             for sequence in range(state.first_seq, state.last_seq + 1):
                 letter = await jetstream.get_msg(DEADLETTER, sequence)
-                assert letter.subject == DEADLETTER_SUBJECT
+                assert letter.subject in {dead_letter_subject(event_type) for event_type in READ}
                 found.append((letter.headers or {}, letter.data or b""))
         except NotFoundError:
             return []

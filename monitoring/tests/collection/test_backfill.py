@@ -17,7 +17,7 @@ from monitoring.errors import UnreadableFileError
 from monitoring.lake.tables import append, open_table
 from tests.collection.plant_bus import rows
 from tests.conftest import wait_for
-from tests.generator import body, completed, event, events
+from tests.generator import body, completed, event, events, shadow_event
 
 
 def export(folder: Path, *lines: dict[str, Any] | str) -> Path:
@@ -82,7 +82,7 @@ def test_a_file_that_is_not_there_is_named(lake: Path, tmp_path: Path) -> None:
 class TestReplay:
     def keep_aside(self, lake: Path, *bodies: bytes) -> None:
         """What an older collector could not read: here, it refused everything."""
-        _, refused = sort_messages([Message(n, b"{}") for n in range(1, len(bodies) + 1)], "PRODUCT then")
+        *_, refused = sort_messages([Message(n, b"{}") for n in range(1, len(bodies) + 1)], "PRODUCT then")
         aside = [
             quarantined(one._replace(message=one.message._replace(body=content)), "PRODUCT then")
             for one, content in zip(refused, bodies, strict=True)
@@ -95,6 +95,15 @@ class TestReplay:
         assert replay(lake) == Taken(2, 0, 1)
         assert rows(lake).height == 2
         assert rows(lake, "quarantine")["row"].to_list() == ['{"still": "bad"}']
+
+    def test_what_a_shadow_said_goes_to_the_shadows_once(self, lake: Path) -> None:
+        said = body(shadow_event(completed(1)))
+        self.keep_aside(lake, said, said, body(shadow_event(completed(2)) | {"data": {}}))
+
+        assert replay(lake) == Taken(1, 1, 1)
+        assert rows(lake, "shadows")["event_id"].to_list() == [shadow_event(completed(1))["id"]]
+        assert rows(lake).height == 0
+        assert rows(lake, "quarantine").height == 1
 
     def test_again_it_finds_nothing(self, lake: Path) -> None:
         self.keep_aside(lake, body(event(completed(1))))

@@ -6,17 +6,19 @@ from pathlib import Path
 
 import nats
 import pyarrow as pa
+import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from monitoring.collection import collector
 from monitoring.collection.bus import PRODUCT, Refused, Stream, ensure_streams, keep_aside, product_stream
 from monitoring.collection.bus import Message as BusMessage
 from monitoring.collection.collector import collect
 from monitoring.errors import RefusedMessageError
-from monitoring.events import RECOMMENDATION_TYPE
+from monitoring.events import EVENT_TYPE, RECOMMENDATION_TYPE
 from monitoring.lake.tables import append, arrow_schema, delta_schema, open_table, position
 from tests.collection.plant_bus import bus, collecting, dead_letters, position_is, publish, rows
 from tests.conftest import NatsServer
-from tests.generator import EXAMPLES, body, completed, event, events
+from tests.generator import EXAMPLES, body, completed, event, events, shadow_event
 
 
 def test_events_become_rows_in_the_order_of_the_stream(lake: Path, nats_server: NatsServer) -> None:
@@ -137,9 +139,9 @@ def test_only_bad_messages_move_the_position_too(lake: Path, nats_server: NatsSe
 
 
 def test_a_dead_letter_is_not_sent_again_after_a_crash_before_its_quarantine(nats_server: NatsServer) -> None:
-    def refused(sequence: int) -> Refused:
+    def refused(sequence: int, event_type: str = EVENT_TYPE) -> Refused:
         error = RefusedMessageError("is bad\nвот", where="$", allowed="good")
-        return Refused(BusMessage(sequence, b"x%d" % sequence), error)
+        return Refused(BusMessage(sequence, b"x%d" % sequence, event_type), error)
 
     async def scenario() -> list[bytes]:
         async with bus(nats_server.url) as client:
@@ -147,11 +149,12 @@ def test_a_dead_letter_is_not_sent_again_after_a_crash_before_its_quarantine(nat
             await ensure_streams(jetstream)
             stream = await product_stream(jetstream)
             await keep_aside(jetstream, stream, [refused(3), refused(5)])
-            await keep_aside(jetstream, stream, [refused(3), refused(5), refused(8)])
+            await keep_aside(jetstream, stream, [refused(3), refused(5), refused(8, RECOMMENDATION_TYPE)])
+            await keep_aside(jetstream, stream, [refused(5), refused(8, RECOMMENDATION_TYPE), refused(9)])
             await keep_aside(jetstream, Stream("PRODUCT later", 1, 3), [refused(3)])
         return [content for _, content in await dead_letters(nats_server.url)]
 
-    assert asyncio.run(scenario()) == [b"x3", b"x5", b"x8", b"x3"]
+    assert asyncio.run(scenario()) == [b"x3", b"x5", b"x8", b"x9", b"x3"]
 
 
 def test_a_stream_made_anew_is_collected_from_its_first_message(lake: Path, nats_server: NatsServer) -> None:
@@ -285,29 +288,95 @@ def test_streams_of_others_are_left_as_they_are(lake: Path, nats_server: NatsSer
 
 def test_what_a_shadow_said_is_stored_once_beside_the_heats(lake: Path, nats_server: NatsServer) -> None:
     (heat,) = events(1)
-    made = heat["data"]["y"] | {"role": "shadow", "bundle_hash": "cd" * 32}
-    data = {"treatment": heat["data"]["treatment"], "recommendation": made}
-    shadow = heat | {"id": "shadow", "type": RECOMMENDATION_TYPE, "data": data}
-    live = shadow | {"id": "live", "data": {**data, "recommendation": made | {"role": "live"}}}
+    shadow = shadow_event(completed(1))
+    live = shadow_event(completed(1), role="live") | {"id": "live"}
 
     async def scenario() -> None:
-        async with bus(nats_server.url) as client:
-            jetstream = client.jetstream()
-            await ensure_streams(jetstream)
-            for message in (live, shadow, shadow, b"{}"):
-                content = message if isinstance(message, bytes) else body(message)
-                await jetstream.publish(RECOMMENDATION_TYPE, content)
-        await publish(nats_server.url, [heat])
+        await publish(nats_server.url, [live, shadow, shadow, heat])
         async with collecting(lake, nats_server.url):
-            await position_is(lake, nats_server.url, 5)
+            await position_is(lake, nats_server.url, 4)
         async with collecting(lake, nats_server.url):
             await publish(nats_server.url, [event(completed(2))])
-            await position_is(lake, nats_server.url, 6)
+            await position_is(lake, nats_server.url, 5)
 
     asyncio.run(scenario())
 
     said = rows(lake, "shadows")
     assert said["stream_seq"].to_list() == [2, 3]  # the same event id: read as one
-    assert said["event_id"].unique().to_list() == ["shadow"]
+    assert said["event_id"].unique().to_list() == [shadow["id"]]
     assert rows(lake).height == 2
     assert rows(lake, "quarantine").height == 0
+
+
+def test_what_a_shadow_said_that_cannot_be_read_is_kept_aside_and_the_rest_goes_on(
+    lake: Path, nats_server: NatsServer
+) -> None:
+    bad = shadow_event(completed(1))
+    bad["data"]["recommendation"]["additions"][0]["added_kg"] = -5
+    nothing = bad | {"data": {}}
+
+    async def scenario() -> None:
+        await publish(nats_server.url, [bad, b"{nothing", nothing, shadow_event(completed(2)), *events(1)])
+        async with collecting(lake, nats_server.url):
+            await position_is(lake, nats_server.url, 5)
+
+    asyncio.run(scenario())
+
+    assert rows(lake, "shadows")["stream_seq"].to_list() == [4]
+    aside, stream = rows(lake, "quarantine").sort("where"), rows(lake)["stream"][0]
+    assert aside["where"].to_list() == [
+        f"{stream} 1 $.data.recommendation.additions[0].added_kg",
+        f"{stream} 2 $",
+        f"{stream} 3 $.data.recommendation",
+    ]
+    assert aside["what"][0] == "is -5"
+    letters = asyncio.run(dead_letters(nats_server.url))
+    assert [content for _, content in letters] == [body(bad), b"{nothing", body(nothing)]
+
+
+def test_small_files_are_written_together_and_old_ones_deleted_on_a_schedule(
+    lake: Path, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every 4 commits and every 8 instead of every 100 and 2,000, and after the first of each start; and the
+    lake keeps its past for no time."""
+    monkeypatch.setattr(collector, "COMMITS_BETWEEN_COMPACTIONS", 4)
+    monkeypatch.setattr(collector, "COMMITS_BETWEEN_VACUUMS", 8)
+    forgets = {"delta.deletedFileRetentionDuration": "interval 0 seconds"}
+    for name in ("heats", "shadows"):
+        DeltaTable.create(lake / name, delta_schema(name), configuration=forgets)
+
+    async def scenario() -> None:
+        for numbers in (range(1, 10), range(10, 12)):
+            async with collecting(lake, nats_server.url):
+                for number in numbers:
+                    await publish(
+                        nats_server.url, [shadow_event(completed(number)), event(completed(number))]
+                    )
+                    await position_is(lake, nats_server.url, 2 * number)
+
+    asyncio.run(scenario())
+
+    for name in ("heats", "shadows"):
+        done = [one["operation"] for one in DeltaTable(lake / name).history()]
+        written = 11  # files, had nobody tidied up
+        assert done.count("OPTIMIZE") > 2
+        assert done.count("VACUUM END") > 1
+        assert len(DeltaTable(lake / name).file_uris()) < written
+        assert len(list((lake / name).glob("*.parquet"))) < written
+        assert rows(lake, name).height == written
+
+
+def test_a_lake_that_was_lost_is_made_anew_from_the_bus(lake: Path, nats_server: NatsServer) -> None:
+    async def scenario() -> list[str]:
+        await publish(nats_server.url, [*events(3), event(completed(2, revision=2)), b"bad"])
+        async with collecting(lake, nats_server.url):
+            await position_is(lake, nats_server.url, 5)
+        before = sorted(rows(lake)["event_id"])
+        lake.rename(lake.with_name("lost"))
+        async with collecting(lake, nats_server.url):
+            await position_is(lake, nats_server.url, 5)
+        return before
+
+    assert asyncio.run(scenario()) == sorted(rows(lake)["event_id"])
+    assert rows(lake).height == 4
+    assert rows(lake, "quarantine").height == 1

@@ -37,6 +37,8 @@ def test_the_state_is_the_alarm_until_somebody_has_seen_to_it(client: TestClient
     after = client.get("/").text
 
     assert f'role="status">{alarm["sentence"]}' in before
+    assert 'http-equiv="refresh"' not in before  # what somebody types is not taken away
+    assert 'http-equiv="refresh"' in after
     assert seen.status_code == 303
     assert 'role="status">All is well' in after
     assert "Seen by Anna" in after
@@ -115,3 +117,14 @@ def test_treatments_are_listed_newest_first_page_by_page(client: TestClient) -> 
     assert [one["heat_no"] for one in first["treatments"]] == ["199", "199", "198"]
     assert [one["heat_no"] for one in second["treatments"]] == ["198", "197", "197"]
     assert ([one["heat_no"] for one in last["treatments"]], last["next"]) == (["0"], None)
+
+
+def test_the_page_says_what_cannot_be_learnt_any_more(client: TestClient) -> None:
+    teaching = client.get("/api/v1/diagnosis").json()["teaching"]
+    silent = {one["element"] for one in teaching if not one["can_teach"]}
+    page = client.get("/").text
+
+    assert teaching
+    assert silent == {"Mn", "Si", "C"}  # in this plant everybody adds just what is asked for
+    assert "Additions vary too little for slopes to be learnt" in page
+    assert "Additions vary too little" in client.get("/reports/week").text

@@ -55,7 +55,7 @@ def honest_lot_is_alarmed(
     for information, times in looks:
         told += (information - known) * off + chance.gauss(0, math.sqrt(information - known))
         known = information
-        if -told / known > limit * times * math.sqrt(sd_rel**2 + 1 / known):
+        if -told / known > limit * times:
             return abs(off) < 0.025
     return False
 
@@ -65,7 +65,7 @@ def test_the_rarer_an_alarm_may_be_the_further_its_limit() -> None:
     limits = [furthest(0.01, looks, worth=0.025, chance=chance) for chance in (0.05, 0.01, 0.004, 1e-4, 1e-8)]
 
     assert limits == sorted(limits)
-    assert limits[-1] < 7
+    assert limits[-1] < 7 * math.hypot(0.01, 0.01)  # seven standard deviations of the first look
 
 
 def test_grades_are_looked_at_after_each_treatment_within_their_share() -> None:

@@ -14,11 +14,14 @@ from backend.access.tables import MachineToken
 from backend.clock import now
 from backend.database import run, table_of
 from backend.errors import RefusedError
+from backend.prepared import Prepared
 
 TOKENS = table_of(MachineToken)
 
-_KNOWN = select(TOKENS.c.name, TOKENS.c.scopes).where(
-    TOKENS.c.secret_hash == bindparam("secret_hash"), TOKENS.c.revoked_at.is_(None)
+_KNOWN = Prepared(
+    select(TOKENS.c.name, TOKENS.c.scopes).where(
+        TOKENS.c.secret_hash == bindparam("secret_hash"), TOKENS.c.revoked_at.is_(None)
+    )
 )
 
 

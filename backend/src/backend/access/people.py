@@ -18,6 +18,7 @@ from backend.access.tables import LoginFailure, LoginSession, User
 from backend.clock import now
 from backend.database import run, table_of
 from backend.errors import BackendError, RefusedError
+from backend.prepared import Prepared
 
 USERS, SESSIONS, FAILURES = table_of(User), table_of(LoginSession), table_of(LoginFailure)
 
@@ -28,7 +29,7 @@ MOST_FAILURES_OF_NAME, MOST_FAILURES_OF_ADDRESS = 5, 20
 
 HASHER = PasswordHasher()
 
-_KNOWN = (
+_KNOWN = Prepared(
     select(USERS.c.name, USERS.c.role)
     .join(SESSIONS, SESSIONS.c.user_name == USERS.c.name)
     .where(SESSIONS.c.secret_hash == bindparam("secret_hash"))

@@ -12,12 +12,13 @@ from backend.clock import instant_text, now
 from backend.database import run, table_of
 from backend.heats.tables import HeatRecord
 from backend.master_data import kept, stock
+from backend.prepared import Prepared
 from backend.shapes import WeighedAddition, told
 
 WEIGHED = table_of(WeighedRecord)
 
-_KEEP = insert(WEIGHED)
-_ALL = (
+_KEEP = Prepared(insert(WEIGHED))
+_ALL = Prepared(
     select(WEIGHED.c.addition_id, WEIGHED.c.revision, WEIGHED.c.body)
     .where(WEIGHED.c.heat_id == bindparam("heat_id"))
     .order_by(WEIGHED.c.id)

@@ -4,20 +4,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Text, bindparam, cast
-from sqlmodel import Session, col, select
+from sqlalchemy import Text, bindparam, cast, select
+from sqlmodel import Session
 
 from backend.additions.service import in_force as weighed_in_force
 from backend.additions.service import kilograms, offers_of
 from backend.clock import instant_text, now
 from backend.completions.tables import Completion
-from backend.database import inserting, run, table_of
+from backend.database import run, table_of
 from backend.decisions.tables import Decision
 from backend.events import HEAT_COMPLETED
 from backend.heats.tables import CANCELLED, COMPLETED, HeatRecord
 from backend.master_data import kept
 from backend.outbox import service as outbox
 from backend.predictions.tables import Prediction
+from backend.prepared import Prepared, inserting, loaded
 from backend.recommendations.limits import MOST_KG_PER_T
 from backend.recommendations.tables import Recommendation
 from backend.samples.service import in_force as samples_in_force
@@ -26,14 +27,17 @@ from backend.tasks.tables import PREDICTION, RECOMMENDATION
 
 MOST_RECENT_HEATS = 30
 COMPLETIONS, PREDICTIONS = table_of(Completion), table_of(Prediction)
+RECOMMENDATIONS, DECISIONS = table_of(Recommendation), table_of(Decision)
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
-_PREDICTED = select(PREDICTIONS.c.weighed_no, PREDICTIONS.c.body).where(
-    PREDICTIONS.c.heat_id == bindparam("heat_id")
+_PREDICTED = Prepared(
+    select(PREDICTIONS.c.weighed_no, PREDICTIONS.c.body).where(PREDICTIONS.c.heat_id == bindparam("heat_id"))
 )
-_RECOMMENDATION = select(Recommendation).where(col(Recommendation.recommendation_id) == bindparam("id"))
-_DECISION = select(Decision).where(col(Decision.decision_id) == bindparam("id"))
-_RECENT = (
+_RECOMMENDATION = Prepared(
+    select(RECOMMENDATIONS).where(RECOMMENDATIONS.c.recommendation_id == bindparam("id"))
+)
+_DECISION = Prepared(select(DECISIONS).where(DECISIONS.c.decision_id == bindparam("id")))
+_RECENT = Prepared(
     select(cast(COMPLETIONS.c.recent_heat, Text))
     .where(COMPLETIONS.c.plant_id == bindparam("plant_id"), COMPLETIONS.c.station == bindparam("station"))
     .where(COMPLETIONS.c.heat_id != bindparam("heat_id"), COMPLETIONS.c.recent_heat.is_not(None))
@@ -76,13 +80,14 @@ def prediction_of(session: Session, record: HeatRecord) -> dict[str, Any] | None
 def recommendation_in_force(session: Session, record: HeatRecord) -> Recommendation | None:
     if record.recommendation_id is None:
         return None
-    return session.exec(_RECOMMENDATION, params={"id": record.recommendation_id}).one()
+    found = run(session, _RECOMMENDATION, {"id": record.recommendation_id}).one_or_none()
+    return loaded(Recommendation, found)
 
 
 def decision_in_force(session: Session, record: HeatRecord) -> Decision | None:
     if record.decision_id is None:
         return None
-    return session.exec(_DECISION, params={"id": record.decision_id}).one()
+    return loaded(Decision, run(session, _DECISION, {"id": record.decision_id}).one_or_none())
 
 
 def could_be_added(

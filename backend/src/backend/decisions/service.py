@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import get_args
 
-from sqlalchemy import bindparam
-from sqlmodel import Session, col, func, select
+from sqlalchemy import bindparam, func, insert, select
+from sqlmodel import Session
 
 from backend.clock import now
 from backend.completions import service as completions
+from backend.database import run, table_of
 from backend.decisions.schemas import DecisionPut, Seen
 from backend.decisions.tables import Decision
 from backend.errors import ConflictError, Detail, InvalidError, RefusedError, StateError, validate
@@ -15,13 +16,19 @@ from backend.events import DECISION_MADE
 from backend.heats.tables import CANCELLED, COMPLETED, DECIDED, HeatRecord
 from backend.master_data import kept
 from backend.outbox import service as outbox
+from backend.prepared import Prepared, loaded
 from backend.recommendations import service as recommendations
 from backend.recommendations.limits import differences
 from backend.recommendations.tables import Recommendation
 from backend.shapes import Addition, ReasonCode, told
 
-_KNOWN = select(Decision).where(col(Decision.decision_id) == bindparam("decision_id"))
-_REVISION = select(func.max(col(Decision.revision))).where(col(Decision.heat_id) == bindparam("heat_id"))
+DECISIONS = table_of(Decision)
+
+_KNOWN = Prepared(select(DECISIONS).where(DECISIONS.c.decision_id == bindparam("decision_id")))
+_REVISION = Prepared(
+    select(func.max(DECISIONS.c.revision)).where(DECISIONS.c.heat_id == bindparam("heat_id"))
+)
+_KEEP = Prepared(insert(DECISIONS))
 
 
 def decide(
@@ -32,9 +39,9 @@ def decide(
     `person` is who is logged in; a machine says for whom it tells.
     """
     by = _by(put, person)
-    known = session.exec(_KNOWN, params={"decision_id": put.decision_id}).one_or_none()
+    known = run(session, _KNOWN, {"decision_id": put.decision_id}).one_or_none()
     if known is not None:
-        return _same(record, known, put, by), False
+        return _same(record, loaded(Decision, known), put, by), False
     if record.state == CANCELLED:
         raise StateError(
             where=record.treatment().key(),
@@ -59,8 +66,7 @@ def decide(
         reasons=dict(put.reasons) if put.reasons else None,
         note=put.note,
     )
-    session.add(decision)
-    session.flush()
+    run(session, _KEEP, decision.model_dump(exclude={"id"}))
     record.decision_id = decision.decision_id
     if shown is not None:
         record.recommendation_id = shown.recommendation_id
@@ -169,7 +175,7 @@ def _check_seen(session: Session, record: HeatRecord, seen: Seen) -> None:
 
 
 def _next_revision(session: Session, record: HeatRecord) -> int:
-    return (session.exec(_REVISION, params={"heat_id": record.row()}).one() or 0) + 1
+    return int(run(session, _REVISION, {"heat_id": record.row()}).scalar() or 0) + 1
 
 
 def _same(record: HeatRecord, known: Decision, put: DecisionPut, by: str) -> Decision:

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from backend.clock import instant_text, now
 from backend.completions import service as completions
 from backend.errors import StateError, UnknownError, validate
 from backend.events import HeatCancelled, HeatDiverted
+from backend.heats import rows
 from backend.heats.rules import grade_in_force, in_force
 from backend.heats.tables import CANCELLED, COMPLETED, DECIDED, RECOMMENDED, REGISTERED, HeatRecord
 from backend.master_data import kept
@@ -17,24 +17,13 @@ from backend.shapes import Heat, Treatment, told
 from backend.tasks import service as tasks
 from backend.tasks.tables import PREDICTION, RECOMMENDATION
 
-_OF_TREATMENT = (
-    select(HeatRecord)
-    .where(
-        *(
-            col(getattr(HeatRecord, name)) == bindparam(name)
-            for name in ("heat_uid", "plant_id", "station", "treatment_no")
-        )
-    )
-    .with_for_update()
-)
-
 
 def register(session: Session, heat: Heat) -> tuple[HeatRecord, bool]:
     """Store X, and whether it was new.
 
     A revision that is known, or older than the one in force, changes nothing.
     """
-    record = look_up(session, heat.treatment)
+    record = rows.of_treatment(session, heat.treatment)
     if record is not None and heat.revision <= record.revision:
         return record, False
     known_at = now()
@@ -51,9 +40,8 @@ def register(session: Session, heat: Heat) -> tuple[HeatRecord, bool]:
             told=document,
             heat=document,
         )
-        session.add(record)
         _put_in_force(session, record)
-        session.flush()
+        rows.add(session, record)
         tasks.ask(session, record.row(), RECOMMENDATION)
         return record, True
     record.told, record.revision, record.heat_no = document, heat.revision, heat.heat_no
@@ -99,7 +87,7 @@ def cancel(session: Session, cancelled: HeatCancelled) -> bool:
 
 
 def find(session: Session, treatment: Treatment) -> HeatRecord:
-    record = look_up(session, treatment)
+    record = rows.of_treatment(session, treatment)
     if record is None:
         raise UnknownError(
             where=treatment.key(),
@@ -107,11 +95,6 @@ def find(session: Session, treatment: Treatment) -> HeatRecord:
             allowed="a treatment that was registered",
         )
     return record
-
-
-def look_up(session: Session, treatment: Treatment) -> HeatRecord | None:
-    """The treatment's row, locked for this transaction where the database locks rows."""
-    return session.exec(_OF_TREATMENT, params=treatment.model_dump()).one_or_none()
 
 
 def newest(session: Session, *, state: str | None, limit: int, before: int | None) -> Sequence[HeatRecord]:

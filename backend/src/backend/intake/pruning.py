@@ -10,6 +10,7 @@ from sqlalchemy import Engine, bindparam, delete, select
 
 from backend.database import run, table_of, write
 from backend.intake.tables import ReceivedEvent
+from backend.prepared import Prepared
 
 EVENTS = table_of(ReceivedEvent)
 AT_ONCE = 2_000
@@ -20,7 +21,7 @@ _OLDEST = (
     .order_by(EVENTS.c.received_at)
     .limit(bindparam("most"))
 )
-_FORGET = delete(EVENTS).where(EVENTS.c.event_id.in_(_OLDEST))
+_FORGET = Prepared(delete(EVENTS).where(EVENTS.c.event_id.in_(_OLDEST)))
 
 
 def forget(engine: Engine, before: datetime) -> int:

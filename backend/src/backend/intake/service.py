@@ -6,13 +6,13 @@ A fact of a heat that is not known yet is parked, and applied when the heat come
 import logging
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam
-from sqlmodel import Session, col, select
+from sqlalchemy import bindparam, delete, select, update
+from sqlmodel import Session
 
 from backend.additions import service as additions
 from backend.clock import now
 from backend.completions import service as completions
-from backend.database import inserting, run, table_of
+from backend.database import run, table_of
 from backend.errors import BackendError, RefusedError, UnknownError, validate
 from backend.events import (
     PLANT_EVENTS,
@@ -31,6 +31,7 @@ from backend.heats import service as heats
 from backend.heats.tables import CANCELLED, HeatRecord
 from backend.intake.tables import ParkedEvent, ReceivedEvent
 from backend.master_data import service as master_data
+from backend.prepared import Prepared, inserting
 from backend.samples import service as samples
 from backend.shapes import Heat, Treatment, told
 from backend.tasks import service as tasks
@@ -38,20 +39,21 @@ from backend.tasks.tables import PREDICTION
 
 log = logging.getLogger(__name__)
 
+PARKED = table_of(ParkedEvent)
+
 _HEARD = inserting(
     ReceivedEvent, lambda new: new.on_conflict_do_nothing().returning(table_of(ReceivedEvent).c.event_id)
 )
-_PARKED = (
-    select(ParkedEvent)
+_PARKED = Prepared(
+    select(PARKED.c.id, PARKED.c.type, PARKED.c.data)
     .where(
-        *(
-            col(getattr(ParkedEvent, name)) == bindparam(name)
-            for name in ("heat_uid", "plant_id", "station", "treatment_no")
-        )
+        *(PARKED.c[name] == bindparam(name) for name in ("heat_uid", "plant_id", "station", "treatment_no"))
     )
-    .where(col(ParkedEvent.refused).is_(None))
-    .order_by(col(ParkedEvent.id))
+    .where(PARKED.c.refused.is_(None))
+    .order_by(PARKED.c.id)
 )
+_APPLIED = Prepared(delete(PARKED).where(PARKED.c.id == bindparam("row")))
+_REFUSED = Prepared(update(PARKED).where(PARKED.c.id == bindparam("row")))
 
 
 class Heard(NamedTuple):
@@ -141,16 +143,15 @@ def apply(session: Session, fact: OfTreatment | OfAdditive) -> bool:
 
 
 def _apply_parked(session: Session, treatment: Treatment) -> None:
-    for parked in session.exec(_PARKED, params=treatment.model_dump()).all():
-        data: dict[str, Any] = parked.data
+    for parked in run(session, _PARKED, treatment.model_dump()):
         try:
-            apply(session, validate(PLANT_EVENTS[parked.type], data))
+            apply(session, validate(PLANT_EVENTS[parked.type], parked.data))
         except BackendError as refused:
             # The heat is not refused for what came before it: the event stays, for a person.
             log.warning("parked %s of %s is refused: %s", parked.type, treatment.key(), refused)
-            parked.refused = str(refused)
+            run(session, _REFUSED, {"row": parked.id, "refused": str(refused)})
         else:
-            session.delete(parked)
+            run(session, _APPLIED, {"row": parked.id})
 
 
 def _of_this_plant(fact: OfTreatment | OfAdditive, plant_id: str, root: str) -> None:

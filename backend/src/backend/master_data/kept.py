@@ -15,15 +15,16 @@ from sqlalchemy import Pool, bindparam, select
 from sqlmodel import Session
 
 from backend.clock import instant_text, new_id, now
-from backend.database import inserting, run, table_of
+from backend.database import run, table_of
 from backend.errors import UnknownError, validate
 from backend.master_data.tables import AdditiveRecord, Grade, HandbookRule, Lot, MasterDataVersion, Price
+from backend.prepared import Prepared, inserting
 from backend.shapes import Additive
 
 ADDITIVES, GRADES, LOTS = table_of(AdditiveRecord), table_of(Grade), table_of(Lot)
 PRICES, RULES, VERSIONS = table_of(Price), table_of(HandbookRule), table_of(MasterDataVersion)
 
-_VERSION = select(VERSIONS.c.version).where(VERSIONS.c.plant_id == bindparam("plant_id"))
+_VERSION = Prepared(select(VERSIONS.c.version).where(VERSIONS.c.plant_id == bindparam("plant_id")))
 _CHANGED = inserting(
     MasterDataVersion,
     lambda new: new.on_conflict_do_update(
@@ -31,13 +32,17 @@ _CHANGED = inserting(
         set_={"version": new.excluded.version, "changed_at": new.excluded.changed_at},
     ),
 )
-_STOCK = select(ADDITIVES.c.additive, ADDITIVES.c.stock_kg, ADDITIVES.c.available_at).where(
-    ADDITIVES.c.plant_id == bindparam("plant_id")
+_STOCK = Prepared(
+    select(ADDITIVES.c.additive, ADDITIVES.c.stock_kg, ADDITIVES.c.available_at).where(
+        ADDITIVES.c.plant_id == bindparam("plant_id")
+    )
 )
-_ASSAY = select(LOTS.c.assay).where(
-    LOTS.c.plant_id == bindparam("plant_id"),
-    LOTS.c.additive == bindparam("additive"),
-    LOTS.c.lot == bindparam("lot"),
+_ASSAY = Prepared(
+    select(LOTS.c.assay).where(
+        LOTS.c.plant_id == bindparam("plant_id"),
+        LOTS.c.additive == bindparam("additive"),
+        LOTS.c.lot == bindparam("lot"),
+    )
 )
 
 ValueT = TypeVar("ValueT")

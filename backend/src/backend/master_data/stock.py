@@ -14,11 +14,12 @@ from sqlmodel import Session
 from backend.clock import now
 from backend.database import run, table_of
 from backend.master_data.tables import AdditiveRecord, StockMovement
+from backend.prepared import Prepared
 
 RECEIVED, COUNTED, WEIGHED = "received", "counted", "weighed"
 MOVEMENTS, ADDITIVES = table_of(StockMovement), table_of(AdditiveRecord)
 
-_NOTE = insert(MOVEMENTS)
+_NOTE = Prepared(insert(MOVEMENTS))
 
 
 class Stock(NamedTuple):

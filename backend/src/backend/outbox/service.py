@@ -11,17 +11,19 @@ from backend.clock import now
 from backend.database import run, table_of
 from backend.events import product_event
 from backend.outbox.tables import OutboxEvent
+from backend.prepared import Prepared
 from backend.shapes import Treatment
 
 OUTBOX = table_of(OutboxEvent)
 
-_PUT = insert(OUTBOX)
-_WAITING = (
-    select(OUTBOX.c.id, OUTBOX.c.event_id, OUTBOX.c.type, OUTBOX.c.body)
-    .order_by(OUTBOX.c.id)
-    .limit(bindparam("most"))
+_PUT = Prepared(insert(OUTBOX))
+_IDS = Prepared(select(OUTBOX.c.id).order_by(OUTBOX.c.id).limit(bindparam("most")))
+_EVENT = Prepared(
+    select(OUTBOX.c.id, OUTBOX.c.event_id, OUTBOX.c.type, OUTBOX.c.body).where(
+        OUTBOX.c.id == bindparam("row")
+    )
 )
-_REMOVE = delete(OUTBOX).where(OUTBOX.c.id == bindparam("acknowledged"))
+_REMOVE = Prepared(delete(OUTBOX).where(OUTBOX.c.id == bindparam("acknowledged")))
 
 
 class Waiting(NamedTuple):
@@ -40,9 +42,14 @@ def put(session: Session, event_type: str, treatment: Treatment, data: dict[str,
     return str(event["id"])
 
 
-def waiting(session: Session, limit: int) -> Sequence[Waiting]:
-    """The oldest events that are not acknowledged, in the order in which they were written."""
-    return [Waiting(*row) for row in run(session, _WAITING, {"most": limit})]
+def waiting(session: Session, limit: int, known: Collection[int] = ()) -> Sequence[Waiting]:
+    """The oldest events but for those that are `known`, in the order in which they were written.
+
+    By what is there and not by the last number: a transaction with a lower number may end later.
+    """
+    ids = run(session, _IDS, {"most": limit + len(known)}).scalars()
+    found = [run(session, _EVENT, {"row": id_}).one_or_none() for id_ in ids if id_ not in known]
+    return [Waiting(*row) for row in found if row is not None]
 
 
 def remove(session: Session, ids: Collection[int]) -> None:

@@ -160,15 +160,17 @@ def _version(known: TreatmentRead) -> str:
 
 
 def _data(known: TreatmentRead, view: HeatView, language: str) -> dict[str, Any]:
-    """What the page's script predicts an edit from: exactly, as the outcome is affine in the kilograms."""
+    """What the page's script predicts an edit from: exactly, as the outcome is affine in the kilograms,
+    and the square of the interval's half is a fixed part's plus that of what the kilograms bring.
+    """
     return {
         "basis": view.estimates_hold_for,
         "elements": {
             row.element: {
                 "predicted": row.estimate.predicted_pct,
-                "low": row.estimate.low_pct,
-                "high": row.estimate.high_pct,
+                "half": row.estimate.half_pct,
                 "slope": dict(row.estimate.slope_pct_per_kg),
+                "growth": dict(row.estimate.half_pct_per_kg),
                 "min": row.low_pct,
                 "max": row.high_pct,
             }

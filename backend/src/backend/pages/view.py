@@ -1,7 +1,8 @@
 """What the page of one heat shows: elements on their bars, additives in their bins. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import sqrt
 from typing import Any
 
 from backend.errors import validate
@@ -22,12 +23,21 @@ REACH = 1.2
 
 @dataclass(frozen=True)
 class Estimate:
-    """One element as predicted, wt %; interval bounds are None where the rule of the handbook predicts."""
+    """One element as predicted, wt %; the interval's half is None where the rule of the handbook predicts.
+
+    Its square is a fixed part's plus that of what the kilograms bring: the more is added, the less is sure.
+    """
 
     predicted_pct: float
-    low_pct: float | None
-    high_pct: float | None
+    half_pct: float | None
     slope_pct_per_kg: Mapping[str, float]
+    half_pct_per_kg: Mapping[str, float]
+
+    @property
+    def interval_pct(self) -> tuple[float, float] | None:
+        if self.half_pct is None:
+            return None
+        return self.predicted_pct - self.half_pct, self.predicted_pct + self.half_pct
 
 
 @dataclass(frozen=True)
@@ -187,9 +197,9 @@ def _estimates(
     known: TreatmentRead, recommendation: dict[str, Any], answer: dict[str, Any]
 ) -> tuple[dict[str, Estimate], str]:
     if known.prediction is not None and known.prediction["elements"]:
-        return _model_estimates(known.prediction["elements"]), "weighed"
+        return _model_estimates(known, known.prediction["elements"]), "weighed"
     if recommendation.get("source") == "model":
-        return _model_estimates(answer["elements"]), "recommended"
+        return _model_estimates(known, answer["elements"]), "recommended"
     if recommendation and known.handbook_entry is not None:
         return _handbook_estimates(known), "handbook"
     return {}, ""
@@ -197,28 +207,35 @@ def _estimates(
 
 def _moved(estimate: Estimate, additives: Sequence[AdditiveRow]) -> Estimate:
     """The estimate for the kilograms that were decided: affine in the difference to those recommended."""
-    shift = sum(
-        estimate.slope_pct_per_kg.get(row.additive, 0.0) * (row.start_kg - row.recommended_kg)
-        for row in additives
-    )
+    shift, before, after = 0.0, 0.0, 0.0
+    for row in additives:
+        name = row.additive
+        shift += estimate.slope_pct_per_kg.get(name, 0.0) * (row.start_kg - row.recommended_kg)
+        before += estimate.half_pct_per_kg.get(name, 0.0) * row.recommended_kg
+        after += estimate.half_pct_per_kg.get(name, 0.0) * row.start_kg
+    half = estimate.half_pct
+    moved = None if half is None else sqrt(max(half**2 - before**2, 0.0) + after**2)
+    return replace(estimate, predicted_pct=estimate.predicted_pct + shift, half_pct=moved)
+
+
+def _model_estimates(known: TreatmentRead, elements: Mapping[str, Any]) -> dict[str, Estimate]:
+    return {element: _model_estimate(known, element, told) for element, told in elements.items()}
+
+
+def _model_estimate(known: TreatmentRead, element: str, told: Mapping[str, Any]) -> Estimate:
+    """A model service that does not tell how the interval grows leaves it as wide as it is."""
+    interval = told["interval_pct"]
+    growth = (interval.get("half_per_added_pct") or 0.0) / (1000.0 * known.heat["steel_mass_t"])
     return Estimate(
-        estimate.predicted_pct + shift,
-        None if estimate.low_pct is None else estimate.low_pct + shift,
-        None if estimate.high_pct is None else estimate.high_pct + shift,
-        estimate.slope_pct_per_kg,
+        told["predicted_pct"],
+        (interval["high"] - interval["low"]) / 2,
+        told["slope_pct_per_kg"],
+        {
+            offer["additive"]: growth * offer["assay"][element]
+            for offer in known.additives
+            if element in offer["assay"]
+        },
     )
-
-
-def _model_estimates(elements: Mapping[str, Any]) -> dict[str, Estimate]:
-    return {
-        element: Estimate(
-            estimate["predicted_pct"],
-            estimate["interval_pct"]["low"],
-            estimate["interval_pct"]["high"],
-            estimate["slope_pct_per_kg"],
-        )
-        for element, estimate in elements.items()
-    }
 
 
 def _handbook_estimates(known: TreatmentRead) -> dict[str, Estimate]:
@@ -230,12 +247,12 @@ def _handbook_estimates(known: TreatmentRead) -> dict[str, Estimate]:
         element: Estimate(
             predicted,
             None,
-            None,
             {
                 offer.additive: offer.assay[element] * entry.nominal_recovery.get(element, 1.0) / mass_kg
                 for offer in offers
                 if element in offer.assay
             },
+            {},
         )
         for element, predicted in by_handbook(heat, offers, entry).predicted_pct.items()
         if element in heat.windows
@@ -253,7 +270,7 @@ def _element_row(
     if result_pct is not None:
         verdict = verdict_of(result_pct, window)
     elif estimate is not None:
-        verdict = verdict_of(estimate.predicted_pct, window, _interval(estimate))
+        verdict = verdict_of(estimate.predicted_pct, window, estimate.interval_pct)
     else:
         verdict = ""
     now_pct = _number(chemistry.get(element))
@@ -270,12 +287,6 @@ def _element_row(
         bar=_bar(window, now_pct),
         verdict=verdict,
     )
-
-
-def _interval(estimate: Estimate) -> tuple[float, float] | None:
-    if estimate.low_pct is None or estimate.high_pct is None:
-        return None
-    return estimate.low_pct, estimate.high_pct
 
 
 def _number(analysis: Any) -> float | None:

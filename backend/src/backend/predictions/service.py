@@ -10,12 +10,13 @@ from sqlmodel import Session
 from backend.additions.service import in_force, kilograms, offers_of
 from backend.clock import now
 from backend.completions import service as completions
-from backend.database import inserting, reading, run, write
+from backend.database import reading, run, write
 from backend.errors import BackendError, validate
-from backend.heats.tables import HeatRecord
+from backend.heats import rows
 from backend.model_answers import Prediction as ModelPrediction
 from backend.model_client import ModelClient, ModelUnavailableError
 from backend.predictions.tables import Prediction
+from backend.prepared import inserting
 from backend.tasks import service as tasks
 from backend.tasks.tables import PREDICTION
 
@@ -56,7 +57,7 @@ def _gather(session: Session, heat_id: int) -> Asked | None:
     version = tasks.version(session, heat_id, PREDICTION)
     if version is None:
         return None
-    record = session.get_one(HeatRecord, heat_id)
+    record = rows.get(session, heat_id)
     additions = kilograms(in_force(session, heat_id))
     offers, _ = completions.could_be_added(
         session, record, completions.recommendation_in_force(session, record)
@@ -92,7 +93,7 @@ def _answer(asked: Asked, model: ModelClient) -> dict[str, Any] | None:
 
 
 def _store(session: Session, asked: Asked, body: dict[str, Any] | None) -> None:
-    record = session.get_one(HeatRecord, asked.heat_id, with_for_update=True)
+    record = rows.get(session, asked.heat_id, lock=True)
     if tasks.version(session, asked.heat_id, PREDICTION) != asked.version:
         return
     tasks.drop(session, asked.heat_id, PREDICTION)

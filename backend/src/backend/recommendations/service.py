@@ -9,19 +9,21 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Engine, bindparam, insert
-from sqlmodel import Session, col, select
+from sqlalchemy import Engine, bindparam, insert, select, update
+from sqlmodel import Session
 
 from backend.clock import new_id, now
 from backend.completions import service as completions
 from backend.database import reading, run, table_of, write, writing
 from backend.errors import BackendError, StateError, UnknownError, validate
 from backend.events import RECOMMENDATION_MADE
+from backend.heats import rows
 from backend.heats.tables import RECOMMENDED, REGISTERED, HeatRecord
 from backend.master_data import kept
 from backend.model_answers import Recommendation as ModelRecommendation
 from backend.model_client import ModelClient, ModelUnavailableError
 from backend.outbox import service as outbox
+from backend.prepared import Prepared, loaded
 from backend.recommendations.handbook import by_handbook, cost_of
 from backend.recommendations.limits import broken_limits
 from backend.recommendations.tables import HANDBOOK, LIVE, MODEL, SHADOW, Made, Recommendation, as_record
@@ -35,15 +37,22 @@ log = logging.getLogger(__name__)
 # What the live model and its shadow are told alike, and is kept with their answers.
 SHARED = ("heat", "additives", "handbook_entry")
 
-_KEEP = insert(table_of(Recommendation))
-_LIVE = select(Recommendation).where(
-    col(Recommendation.recommendation_id) == bindparam("id"),
-    col(Recommendation.heat_id) == bindparam("heat_id"),
-    col(Recommendation.role) == LIVE,
+RECOMMENDATIONS = table_of(Recommendation)
+
+_KEEP = Prepared(insert(RECOMMENDATIONS))
+_LIVE = Prepared(
+    select(RECOMMENDATIONS).where(
+        RECOMMENDATIONS.c.recommendation_id == bindparam("id"),
+        RECOMMENDATIONS.c.heat_id == bindparam("heat_id"),
+        RECOMMENDATIONS.c.role == LIVE,
+    )
 )
-_ASKED_WITH = select(Recommendation).where(
-    col(Recommendation.heat_id) == bindparam("heat_id"), col(Recommendation.asked_key) == bindparam("key")
+_ASKED_WITH = Prepared(
+    select(RECOMMENDATIONS)
+    .where(RECOMMENDATIONS.c.heat_id == bindparam("heat_id"), RECOMMENDATIONS.c.asked_key == bindparam("key"))
+    .limit(1)
 )
+_SHOWN = Prepared(update(RECOMMENDATIONS).where(RECOMMENDATIONS.c.id == bindparam("row")))
 
 
 class Asked(NamedTuple):
@@ -116,14 +125,14 @@ def recommend_in_shadow(engine: Engine, model: ModelClient, heat_id: int) -> Non
         if made is not None:
             made.role = SHADOW
             run(session, _KEEP, vars(made))
-            _tell(session, session.get_one(HeatRecord, heat_id), made)
+            _tell(session, rows.get(session, heat_id), made)
 
 
 def gather(session: Session, heat_id: int) -> Asked | None:
     version = tasks.version(session, heat_id, RECOMMENDATION)
     if version is None:
         return None
-    record = session.get_one(HeatRecord, heat_id)
+    record = rows.get(session, heat_id)
     heat = record.heat
     if not heat.get("windows"):
         # Master data may have come after the heat.
@@ -168,7 +177,7 @@ def answer(asked: Asked, model: ModelClient) -> Made:
 
 def store(session: Session, asked: Asked, made: Made) -> bool:
     """Put the recommendation in force, unless the heat has changed meanwhile; whether it was kept."""
-    record = session.get_one(HeatRecord, asked.heat_id, with_for_update=True)
+    record = rows.get(session, asked.heat_id, lock=True)
     if tasks.version(session, asked.heat_id, RECOMMENDATION) != asked.version:
         return False
     tasks.drop(session, asked.heat_id, RECOMMENDATION)
@@ -196,7 +205,8 @@ def asked_with(session: Session, record: HeatRecord, key: str | None) -> Recomme
     """The recommendation that was made when somebody asked with this key."""
     if key is None:
         return None
-    return session.exec(_ASKED_WITH, params={"heat_id": record.row(), "key": key}).first()
+    found = run(session, _ASKED_WITH, {"heat_id": record.row(), "key": key}).one_or_none()
+    return None if found is None else loaded(Recommendation, found)
 
 
 def show(session: Session, record: HeatRecord, recommendation_id: str) -> Recommendation:
@@ -204,19 +214,20 @@ def show(session: Session, record: HeatRecord, recommendation_id: str) -> Recomm
     made = find(session, record, recommendation_id)
     if made.shown_at is None:
         made.shown_at = now()
+        run(session, _SHOWN, {"row": made.id, "shown_at": made.shown_at})
     return made
 
 
 def find(session: Session, record: HeatRecord, recommendation_id: str) -> Recommendation:
     """A live recommendation of this treatment; shadows are never shown."""
-    made = session.exec(_LIVE, params={"id": recommendation_id, "heat_id": record.row()}).one_or_none()
-    if made is None:
+    found = run(session, _LIVE, {"id": recommendation_id, "heat_id": record.row()}).one_or_none()
+    if found is None:
         raise UnknownError(
             where="recommendation_id",
             what=f"{recommendation_id} is no recommendation of this treatment",
             allowed=record.recommendation_id or "none was made yet",
         )
-    return made
+    return loaded(Recommendation, found)
 
 
 def _from_model(asked: Asked, document: dict[str, Any], read: ModelRecommendation) -> Made:

@@ -8,16 +8,19 @@ from sqlmodel import Session
 from backend.clock import instant_text, now
 from backend.database import run, table_of
 from backend.heats.tables import HeatRecord
+from backend.prepared import Prepared
 from backend.samples.tables import SampleRecord
 from backend.shapes import Sample, told
 
 SAMPLES = table_of(SampleRecord)
 
-_REVISIONS = select(SAMPLES.c.revision).where(
-    SAMPLES.c.heat_id == bindparam("heat_id"), SAMPLES.c.sample_id == bindparam("sample_id")
+_REVISIONS = Prepared(
+    select(SAMPLES.c.revision).where(
+        SAMPLES.c.heat_id == bindparam("heat_id"), SAMPLES.c.sample_id == bindparam("sample_id")
+    )
 )
-_KEEP = insert(SAMPLES)
-_ALL = (
+_KEEP = Prepared(insert(SAMPLES))
+_ALL = Prepared(
     select(SAMPLES.c.sample_id, SAMPLES.c.revision, SAMPLES.c.body)
     .where(SAMPLES.c.heat_id == bindparam("heat_id"))
     .order_by(SAMPLES.c.id)

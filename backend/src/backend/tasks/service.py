@@ -7,7 +7,8 @@ from sqlalchemy import bindparam, delete, select
 from sqlmodel import Session
 
 from backend.clock import now
-from backend.database import inserting, run, table_of
+from backend.database import run, table_of
+from backend.prepared import Prepared, inserting
 from backend.tasks.tables import SHADOW, Task
 
 TASKS = table_of(Task)
@@ -22,14 +23,14 @@ _ASK_SHADOW = inserting(
     ),
 )
 _ENSURE = inserting(Task, lambda new: new.on_conflict_do_nothing())
-_DUE = (
+_DUE = Prepared(
     select(TASKS.c.heat_id, TASKS.c.kind)
     .order_by(TASKS.c.kind == SHADOW, TASKS.c.since)
     .limit(bindparam("most"))
 )
-_VERSION = select(TASKS.c.version).where(*_OF)
-_REQUEST = select(TASKS.c.version, TASKS.c.request).where(*_OF)
-_DROP = delete(TASKS).where(*_OF)
+_VERSION = Prepared(select(TASKS.c.version).where(*_OF))
+_REQUEST = Prepared(select(TASKS.c.version, TASKS.c.request).where(*_OF))
+_DROP = Prepared(delete(TASKS).where(*_OF))
 
 
 class Due(NamedTuple):

@@ -21,9 +21,11 @@ from local_runner.progress import say, step
 from local_runner.references import References
 from local_runner.settings import ENDLESS_HEATS, Settings
 from local_runner.story import Story
+from local_runner.true_alarms import judge_alarms
 
 FOLDER, DOCS = "build/loop", "docs/loop"
 HEALTHY, REFERENCE_S = 120, 180.0
+LEARNT = 300  # healthy heats before a change that shows only against what was usual for long
 SEEN, MOSTLY = 80, 0.8  # heats that a band of the page is seen by; the handbook's now and then are among them
 LOT, LOT_HEATS = "SiMn SM-9001", 90
 REFUSED = 3  # exit code of a candidate that has not passed the gate
@@ -63,9 +65,11 @@ def loop(settings: Settings, environment: dict[str, str], scenario: str) -> None
             start(plan, processes, facts)
             backend = _pids(processes)
             missing = _told(story, STORIES[scenario])
+            judge_alarms(story, PLAYED.get(scenario, ()))
             if scenario == "story" and _pids(processes) != backend:
                 missing = missing or "the backend was started again"
-            loop_page.write(story, settings.root / FOLDER, settings.root / DOCS, scenario, missing)
+            docs = settings.root / DOCS if scenario == "story" and not missing else None
+            loop_page.write(story, settings.root / FOLDER, docs, scenario, missing)
         finally:
             with step("stop everything that was started"):
                 processes.stop_all()
@@ -139,21 +143,25 @@ def whole_story(story: Story) -> None:
     story.until(shown, lambda: _recommended_by(story, new), 500)
 
 
-def healthy(story: Story) -> int:
+def healthy(story: Story, heats: int = HEALTHY) -> int:
     """A healthy plant: heats pass, nothing is said of the model. How many have passed."""
     story.tell("plant", "A healthy plant plays; the model in force was trained on its history.")
-    story.play(HEALTHY, f"{HEALTHY} healthy heats")
+    story.play(heats, f"{heats} healthy heats")
     wrong = [one["sentence"] for one in story.findings() if one["diagnosis"] == "model"]
     if wrong:
         raise StageMissing(f"a healthy plant's model was called wrong: {wrong[0]}")
     return story.heats()
 
 
-def one_cause(scenario: str, cause: str, diagnosis: str, within: int) -> Callable[[Story], None]:
-    """A story of one scenario that has to be named as what it is, and must not retrain."""
+def one_cause(
+    scenario: str, cause: str, diagnosis: str, within: int, before: int = HEALTHY
+) -> Callable[[Story], None]:
+    """A story of one scenario that has to be named as what it is, after so many healthy heats, and must not
+    retrain.
+    """
 
     def tell(story: Story) -> None:
-        healthy(story)
+        healthy(story, before)
         story.happens(scenario)
         begun = story.heats()
         story.tell("plant", f"From now on: {scenario}.")
@@ -161,6 +169,32 @@ def one_cause(scenario: str, cause: str, diagnosis: str, within: int) -> Callabl
         if found["diagnosis"] != diagnosis:
             raise StageMissing(f"{cause} was put down to {found['diagnosis']}, not to {diagnosis}")
         story.play(60, "60 heats more")
+        _no_retraining(story)
+
+    return tell
+
+
+def fact(scenario: str, cause: str, within: int) -> Callable[[Story], None]:
+    """A story of something that needs no alarm, because it stands in the heats: it is told, and nobody is
+    alarmed about the model.
+    """
+
+    def tell(story: Story) -> None:
+        begun = healthy(story)
+        story.happens(scenario)
+        story.tell("plant", f"From now on: {scenario}.")
+        story.until(f"it is told: {cause}", lambda: [f for f in story.facts() if f["cause"] == cause], within)
+        story.play(60, "60 heats more")
+        for one in story.facts():
+            if one["cause"] == cause:
+                story.tell("check", f"Told: {one['sentence']}")
+        wrong = [
+            one["sentence"]
+            for one in story.findings()
+            if one["diagnosis"] == "model" and one["alarm_row"] >= begun
+        ]
+        if wrong:
+            raise StageMissing(f"the model was called wrong: {wrong[0]}")
         _no_retraining(story)
 
     return tell
@@ -189,13 +223,27 @@ def price(story: Story) -> None:
 STORIES: dict[str, Callable[[Story], None]] = {
     "story": whole_story,
     "price": price,
-    "aim": one_cause("aim-shift", "aim", "people", 700),
-    "spectrometer": one_cause("spectrometer-bias", "element", "instrument", 900),
+    "aim": one_cause("aim-shift", "aim", "people", 700, LEARNT),
+    "spectrometer": one_cause("spectrometer-bias", "element", "instrument", 1200, LEARNT),
     "lot": one_cause("simn-lot-low", "lot", "material", 250),
     "scale": one_cause("scale-bias", "scale", "instrument", 900),
     "scrap": one_cause("new-scrap-supplier", "scrap", "material", 400),
     "oxygen": one_cause("oxygen-lost", "reading_missing", "instrument", 300),
+    "carry-over": one_cause("carry-over-ramp", "carry_over", "material", 400),
+    "grade": fact("new-grade", "new_grade", 200),
+    "stock": fact("stock-out", "stock_out", 200),
+    "late": fact("late-and-twice", "late", 200),
 }
+PLAYED = {
+    "story": ("practice",),
+    "aim": ("aim",),
+    "spectrometer": ("element",),
+    "scale": ("scale",),
+    "scrap": ("scrap",),
+    "oxygen": ("reading_missing",),
+    "carry-over": ("carry_over",),
+}
+"""The causes of alarms, besides lots, that are true in a story."""
 
 
 def _named(story: Story, cause: str, subject: str | None = None, since: int = 0) -> dict[str, Any] | None:

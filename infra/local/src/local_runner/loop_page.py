@@ -35,11 +35,11 @@ td.n{font-variant-numeric:tabular-nums;text-align:right;white-space:nowrap}
 """
 
 
-def write(story: Story, folder: Path, docs: Path, scenario: str, missing: str) -> None:
-    """Write `<folder>/<scenario>.html` and the same into `docs`, the latter only where nothing is missing."""
+def write(story: Story, folder: Path, docs: Path | None, scenario: str, missing: str) -> None:
+    """Write `<folder>/<scenario>.html`, and the same into `docs` where that is given."""
     treatments = story.treatments()
     text = page(scenario, missing, story.moments, treatments, error_by_heat(story, treatments))
-    for place in (folder, *(() if missing else (docs,))):
+    for place in (folder, *([docs] if docs else [])):
         place.mkdir(parents=True, exist_ok=True)
         (place / f"{scenario}.html").write_text(text, encoding="utf-8")
 

@@ -95,7 +95,7 @@ class Story:
     def watch(self) -> None:
         """Put on the timeline what is new: alarms, and what the ledger says."""
         self.references.tend()
-        for alarm in reversed((self._get("/api/v1/alarms") or {}).get("alarms", [])):
+        for alarm in reversed(self.alarms()):
             key = f"{alarm['alarm_id']} {alarm['cause']}"
             if key not in self._alarms:
                 self._alarms.add(key)
@@ -109,6 +109,10 @@ class Story:
         """How many heats are in the lake."""
         self._heats = max(self._heats, int((self._get("/api/v1/summary") or {}).get("heats", 0)))
         return self._heats
+
+    def alarms(self) -> list[dict[str, Any]]:
+        """Every alarm that is kept, the newest first."""
+        return list((self._get("/api/v1/alarms") or {}).get("alarms", []))
 
     def findings(self) -> list[dict[str, Any]]:
         return list((self._get("/api/v1/diagnosis") or {}).get("findings", []))

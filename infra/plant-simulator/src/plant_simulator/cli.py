@@ -18,6 +18,7 @@ from plant_simulator import (
     parameters,
     play,
     scenarios,
+    true_lots,
 )
 from plant_simulator.catalogue import LADLE_FURNACE, STATIONS, TAPPING
 from plant_simulator.chance import CHUNK_HEATS
@@ -121,6 +122,14 @@ def _parser() -> argparse.ArgumentParser:
     options.option(command, "--output", type=Path, required=True, help="folder")
     options.parameter_set(command)
     command.set_defaults(run=_bulk)
+
+    command = commands.add_parser(
+        "true-lots", parents=[shared], help="write what is truly in a line's lots as JSON, to judge by"
+    )
+    options.option(command, "--heats", type=options.positive, default=2000, help="(default: %(default)s)")
+    options.option(command, "--output", type=Path, required=True)
+    options.parameter_set(command)
+    command.set_defaults(run=_true_lots)
 
     command = commands.add_parser(
         "play", parents=[shared], help="run the plant live over the bus and the backend's REST"
@@ -254,6 +263,12 @@ def _master_data(given: argparse.Namespace) -> None:
     )
     given.output.parent.mkdir(parents=True, exist_ok=True)
     given.output.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def _true_lots(given: argparse.Namespace) -> None:
+    found = true_lots.true_lots(*options.plant_of(given), given.seed, given.line, given.heats)
+    given.output.parent.mkdir(parents=True, exist_ok=True)
+    given.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def _history(given: argparse.Namespace) -> None:

@@ -158,4 +158,4 @@ def _apparent_recovery(known: Terms) -> float | None:
     some = (known.added_pct > 0.3 * np.median(known.added_pct)) & (known.added_pct > 0)
     if some.sum() < MIN_HEATS:
         return None
-    return float(np.median((known.final_pct[some] - known.first_pct[some]) / known.added_pct[some]))
+    return float(np.median((known.final_pct[some] - known.read_pct[some]) / known.added_pct[some]))

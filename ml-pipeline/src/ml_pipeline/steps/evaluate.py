@@ -176,7 +176,7 @@ def _newest(heats: int, n: int) -> NDArray[np.bool_]:
 def _errors(station: StationModel, element: str, heats: pl.DataFrame, judged: Outcomes) -> _Errors:
     known = terms(station, element, station.elements[element], heats)
     is_test = _newest(heats.height, len(judged.final_pct))
-    gained = known.final_pct - known.first_pct
+    gained = known.final_pct - known.read_pct
     handbook, rolling = by_recovery(gained, known.added_pct, is_test)
     past = np.abs((gained - rolling)[~is_test])
     return _Errors(

@@ -100,10 +100,10 @@ def knowing_features(
         state = feature_matrix(model, heats)
         for element in (e for e, m in metrics.get(station, {}).items() if m.slope is not None):
             known = terms(model, element, model.elements[element], heats)
-            usable = ~np.isnan(known.final_pct + known.first_pct + known.added_pct)
+            usable = ~np.isnan(known.final_pct + known.read_pct + known.added_pct)
             if usable.sum() < MIN_HEATS + 3 * state.shape[1]:
                 continue
-            before = np.column_stack([known.first_pct, known.added_pct, np.nan_to_num(known.diluted_pct)])
+            before = np.column_stack([known.read_pct, known.added_pct, np.nan_to_num(known.diluted_pct)])
             result, *features = (
                 _beyond(before[usable], column[usable]) for column in (known.final_pct, *state.T)
             )

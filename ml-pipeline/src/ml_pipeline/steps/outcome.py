@@ -11,7 +11,13 @@ import lightgbm
 import numpy as np
 import polars as pl
 from model_service import oxygen
-from model_service.parameters import AssumedFirst, ElementModel, OxygenBalance, StationModel
+from model_service.parameters import (
+    AssumedFirst,
+    ElementModel,
+    FirstReading,
+    OxygenBalance,
+    StationModel,
+)
 from model_service.slow_state import usual_sd
 from numpy.typing import NDArray
 
@@ -20,11 +26,13 @@ from ml_pipeline.steps.columns import Vector, column
 
 RECENT_HEATS = 30
 CHUNK = 50_000
+_AS_READ = FirstReading(pct=0.0, trust=1.0, most_pct=0.0)
 
 
 class Terms(NamedTuple):
     """One element of prepared heats, wt %: nan where not measured.
 
+    `first_pct` is what the first analysis is believed to say, `read_pct` what was read (or assumed);
     `first_sd_pct` is what the first analysis is not known by; `reference_pct` the aim, else the first
     analysis; `diluted_pct` what the additions' metal takes away; `burnt_pct` + `own_share` x added is
     what the oxygen balance takes as the service reckons it, made linear around what the heat needs,
@@ -33,6 +41,7 @@ class Terms(NamedTuple):
     """
 
     first_pct: Vector
+    read_pct: Vector
     first_sd_pct: Vector
     final_pct: Vector
     added_pct: Vector
@@ -69,6 +78,7 @@ def terms(station: StationModel, element: str, model: ElementModel, heats: pl.Da
     reference = column(heats, f"reference.{element}")
     reference = np.where(np.isnan(reference), first, reference)
     return Terms(
+        _believed_first(model, heats, first, first_sd),
         first,
         first_sd,
         column(heats, f"final.{element}"),
@@ -84,6 +94,17 @@ def _usual_first(assumed: AssumedFirst, heats: pl.DataFrame) -> tuple[Vector, Ve
     grades = heats["grade"].to_list()
     usual = [assumed.by_grade.get(grade, assumed) for grade in grades]
     return np.array([u.pct for u in usual]), np.array([u.sd_pct for u in usual])
+
+
+def _believed_first(model: ElementModel, heats: pl.DataFrame, read_pct: Vector, sd_pct: Vector) -> Vector:
+    """As `model_service.outcome.believed_first`."""
+    if not model.first_readings:
+        return read_pct
+    usual = [model.first_readings.get(grade, _AS_READ) for grade in heats["grade"].to_list()]
+    pct, trust, most = np.array([(u.pct, u.trust, u.most_pct) for u in usual]).T
+    towards = np.clip((1.0 - trust) * (pct - read_pct), -most, most)
+    believed: Vector = np.where(sd_pct > 0, read_pct, read_pct + towards)
+    return believed
 
 
 def _added_pct(heats: pl.DataFrame, element: str, believed_t: Vector) -> Vector:
@@ -121,15 +142,15 @@ def _balance(
     readings = oxygen.Readings(
         *(np.clip(column(heats, f"f.{name}"), *seen.get(name, (None, None))) for name in oxygen.READINGS)
     )
-    lost = oxygen.debit(balance, readings, np.nan_to_num(np.column_stack(needed)))
-    added = np.column_stack([_added_pct(heats, binder, believed_t) for binder in binders])
+    lost = oxygen.debit(balance, readings, [np.nan_to_num(pct) for pct in needed])
+    added = [_added_pct(heats, binder, believed_t) for binder in binders]
     really = oxygen.debit_of(balance, readings, added)
     own = binders.index(element)
-    burnt = lost.constant_pct[:, own]
-    for p in range(len(binders)):
+    burnt = lost.constant_pct[own]
+    for p, pct in enumerate(added):
         if p != own:
-            burnt = burnt + lost.share[:, own, p] * added[:, p]
-    return burnt, lost.share[:, own, own], lost.usual_pct[:, own], really.usual_pct[:, own]
+            burnt = burnt + lost.share[own][p] * pct
+    return burnt, lost.share[own][own], lost.usual_pct[own], really.usual_pct[own]
 
 
 def _middle_pct(heats: pl.DataFrame, element: str) -> Vector:

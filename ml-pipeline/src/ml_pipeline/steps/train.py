@@ -12,6 +12,7 @@ from ml_pipeline.errors import TooFewHeatsError
 from ml_pipeline.steps import calibration, physics
 from ml_pipeline.steps.corrections import Growing
 from ml_pipeline.steps.element import Fitted, Wanted, fit_element, useful_trees
+from ml_pipeline.steps.first_readings import first_readings
 from ml_pipeline.steps.outcome import lagged, terms
 from ml_pipeline.steps.parallel import map_elements
 from ml_pipeline.steps.priors import OwnPrior, OwnPriors
@@ -112,6 +113,8 @@ def _train_element(
         return _Done(_fitting(prior, shell), {}, {"heats": known, "model": "prior"}, "")
     # Of the heats that tell something: an element may have been analysed only lately.
     with_result = heats if known == heats.height else heats.filter(usable)
+    readings = first_readings(shell, element, prior, with_result)
+    prior = msgspec.structs.replace(prior, first_readings=readings)
     older, newer = split_by_time(newest_heats(with_result, TRIAL_HEATS), CALIBRATION_FRACTION)
     lags = lagged(heats)
     wanted, judges = Wanted(recovery=False, offset=False), list[calibration.Judge]()

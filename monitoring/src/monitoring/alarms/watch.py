@@ -23,6 +23,7 @@ from monitoring.errors import MonitoringError
 from monitoring.lake.tables import Lake, find_table, scan
 from monitoring.measures.against_shadow import CONFIDENCE, Against, against_shadow, sentence
 from monitoring.measures.override_outcomes import Overridden, override_outcomes
+from monitoring.measures.regret import Regret, regrets
 from monitoring.measures.savings import Saving, Teaching, savings, teaching
 from monitoring.measures.treatments import of_the_bus
 
@@ -43,6 +44,7 @@ class View(NamedTuple):
     findings: tuple[Finding, ...] = ()
     facts: tuple[Fact, ...] = ()
     savings: tuple[Saving, ...] = ()
+    regrets: tuple[Regret, ...] = ()
     teaching: tuple[Teaching, ...] = ()
     drift: tuple[Drifted, ...] = ()
     overridden: tuple[Overridden, ...] = ()
@@ -124,6 +126,7 @@ class Watch:
             int(rows.select(pl.len()).collect().item()),
             bundle_hash,
             savings=tuple(savings(rows, self._price)),
+            regrets=tuple(regrets(rows, self._price)),
             teaching=tuple(teaching(rows)),
             overridden=tuple(override_outcomes(rows)),
             against=self._against(rows, said),
@@ -136,7 +139,7 @@ class Watch:
         self._degraded(diagnosed, of_bundle, str(bundle_hash))
         return view._replace(
             has_reference=True,
-            findings=tuple(diagnosed.findings),
+            findings=tuple(self._with_regret(one, of_bundle) for one in diagnosed.findings),
             facts=tuple(facts(of_bundle, reference)),
             drift=tuple(drift_table(of_bundle, reference)),
         )
@@ -144,6 +147,17 @@ class Watch:
     def _judges(self) -> tuple[str, ...]:
         """References may come after the heats that they judge."""
         return tuple(sorted(file.name for file in self._references.glob("*.json")))
+
+    def _with_regret(self, finding: Finding, rows: pl.LazyFrame) -> Finding:
+        """Say in the evidence of a model that is wrong what that costs, in the heats since it is."""
+        if finding.diagnosis != "model":
+            return finding
+        begun = rows.filter(pl.col("heat_no") == finding.since_heat).select(pl.col("completed_at").min())
+        since = rows.filter(
+            (pl.col("completed_at") >= begun.collect().item()) & pl.col("grade").is_in(finding.grades)
+        )
+        costs = [one._asdict() for one in regrets(since, self._price)]
+        return finding._replace(evidence=finding.evidence | {"regret": costs})
 
     def _degraded(self, diagnosed: Diagnosed, rows: pl.LazyFrame, bundle_hash: str) -> None:
         """Announce a model that is wrong for long enough, once per station, and again after the cool-down."""

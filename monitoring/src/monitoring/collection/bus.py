@@ -26,7 +26,7 @@ from monitoring.events import EVENT_TYPE, RECOMMENDATION_TYPE
 PRODUCT = "PRODUCT"
 DEADLETTER = "DEADLETTER"
 SUBJECTS = {PRODUCT: "product.>", DEADLETTER: "deadletter.>"}
-DEADLETTER_SUBJECT = f"deadletter.monitoring.{EVENT_TYPE}"
+READ = (EVENT_TYPE, RECOMMENDATION_TYPE)  # the types that are read, each the subject of its messages
 
 BUS_ERRORS = (nats.errors.Error, TimeoutError, OSError)  # nats-py raises the builtin TimeoutError too
 IDLE_S = 0.25  # how long a quiet bus is listened to before looking whether it is still the same one
@@ -49,6 +49,10 @@ class Message(NamedTuple):
     sequence: int
     body: bytes
     subject: str = EVENT_TYPE
+
+
+def dead_letter_subject(event_type: str) -> str:
+    return f"deadletter.monitoring.{event_type}"
 
 
 class Refused(NamedTuple):
@@ -179,10 +183,10 @@ class OrderedReader:
 
 
 async def keep_aside(jetstream: JetStreamContext, stream: Stream, refused: list[Refused]) -> None:
-    """Publish refused messages as dead letters, those only that are not there yet from an attempt that was
-    cut short.
+    """Publish refused messages, in the order of the stream, as dead letters: those only that are not there
+    yet from an attempt that was cut short.
     """
-    done = _sequence_in(await _last_dead_letter(jetstream), stream)
+    done = max([_sequence_in(await _last_dead_letter(jetstream, one), stream) for one in READ])
     for message, error in refused:
         if message.sequence <= done:
             continue
@@ -192,7 +196,8 @@ async def keep_aside(jetstream: JetStreamContext, stream: Stream, refused: list[
             "Dead-Letter-Where": _header(f"{stream.identity} {message.sequence} {error.where}"),
             "Dead-Letter-Allowed": _header(error.allowed),
         }
-        await jetstream.publish(DEADLETTER_SUBJECT, message.body, stream=DEADLETTER, headers=headers)
+        subject = dead_letter_subject(message.subject)
+        await jetstream.publish(subject, message.body, stream=DEADLETTER, headers=headers)
 
 
 def _in_order(after: int, *, forgotten_after_s: float, headers_only: bool = False) -> ConsumerConfig:
@@ -200,7 +205,7 @@ def _in_order(after: int, *, forgotten_after_s: float, headers_only: bool = Fals
         deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
         opt_start_seq=after + 1,
         filter_subject=EVENT_TYPE if headers_only else None,
-        filter_subjects=None if headers_only else [EVENT_TYPE, RECOMMENDATION_TYPE],
+        filter_subjects=None if headers_only else [*READ],
         ack_policy=AckPolicy.NONE,
         inactive_threshold=forgotten_after_s,
         mem_storage=True,
@@ -209,9 +214,9 @@ def _in_order(after: int, *, forgotten_after_s: float, headers_only: bool = Fals
     )
 
 
-async def _last_dead_letter(jetstream: JetStreamContext) -> RawStreamMsg | None:
+async def _last_dead_letter(jetstream: JetStreamContext, event_type: str) -> RawStreamMsg | None:
     try:
-        return await jetstream.get_last_msg(DEADLETTER, DEADLETTER_SUBJECT)
+        return await jetstream.get_last_msg(DEADLETTER, dead_letter_subject(event_type))
     except NotFoundError:
         return None
 

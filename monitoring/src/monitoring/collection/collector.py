@@ -11,10 +11,12 @@ there again.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import msgspec
+from deltalake import DeltaTable
 from nats.js import JetStreamContext
 
 from monitoring.collection.bus import (
@@ -31,7 +33,7 @@ from monitoring.collection.bus import (
 from monitoring.collection.duplicates import StoredEvents
 from monitoring.errors import PositionMovedError, RefusedMessageError
 from monitoring.events import RECOMMENDATION_TYPE, read_event, read_shadow
-from monitoring.lake.rows import Row, row_of, shadow_row_of
+from monitoring.lake.rows import Origin, Row, row_of, shadow_row_of
 from monitoring.lake.tables import TABLES, Lake, append, compact, keep_past, open_table, position, vacuum
 
 BATCH_EVENTS = 1000
@@ -86,10 +88,9 @@ async def _collect_stream(lake: Lake, jetstream: JetStreamContext, stop: asyncio
             if not messages:
                 continue
             upto = messages[-1].sequence
-            completed = [one for one in messages if one.subject != RECOMMENDATION_TYPE]
-            rows, refused = await asyncio.to_thread(sort_messages, completed, stream.identity)
+            rows, said, refused = await asyncio.to_thread(sort_messages, messages, stream.identity)
             seen = position(shadows, stream.identity)
-            if said := [row for row in said_in_shadow(messages, stream.identity) if row["stream_seq"] > seen]:
+            if said := [row for row in said if row["stream_seq"] > seen]:
                 last = said[-1]["stream_seq"]
                 await asyncio.to_thread(append, shadows, said, stream=stream.identity, after=seen, upto=last)
             kept = position(quarantine, stream.identity)
@@ -114,44 +115,42 @@ async def _collect_stream(lake: Lake, jetstream: JetStreamContext, stop: asyncio
                 len(rows) - len(new),
                 extra={"told": told},
             )
-            if commits % COMMITS_BETWEEN_COMPACTIONS == 0:
-                await asyncio.to_thread(compact, heats.table_uri)
-                await asyncio.to_thread(compact, shadows.table_uri)
-            if commits % COMMITS_BETWEEN_VACUUMS == 0:
-                await asyncio.to_thread(vacuum, heats.table_uri)
-                await asyncio.to_thread(vacuum, shadows.table_uri)
+            await asyncio.to_thread(_tidy_up, commits - 1, (heats, shadows, quarantine))
     finally:
         await reader.close()
 
 
-def sort_messages(messages: list[Message], stream: str) -> tuple[list[Row], list[Refused]]:
-    """Return the rows of the messages that are valid events, and the others with the reason."""
-    rows, refused = [], []
-    for message in messages:
-        try:
-            event = read_event(message.body)
-        except RefusedMessageError as error:
-            refused.append(Refused(message, error))
-        else:
-            rows.append(row_of(event, {"stream": stream, "stream_seq": message.sequence}))
-    return rows, refused
+def _tidy_up(more: int, written: Iterable[DeltaTable]) -> None:
+    """Compact and vacuum where it is time: after the first commit since the start, so that a collector that
+    is often restarted does it too, and after each so many more."""
+    for table in written:
+        if more % COMMITS_BETWEEN_COMPACTIONS == 0:
+            compact(table.table_uri)
+        if more % COMMITS_BETWEEN_VACUUMS == 0:
+            vacuum(table.table_uri)
 
 
-def said_in_shadow(messages: list[Message], stream: str) -> list[Row]:
-    """Return the rows of what shadows recommended. One that cannot be read is told and passed over: it is a
-    live signal, and no heat is lost with it."""
-    rows = []
+class Sorted(NamedTuple):
+    """Rows of `heats` and of `shadows`, and messages that are neither, each in the order of the stream."""
+
+    heats: list[Row]
+    shadows: list[Row]
+    refused: list[Refused]
+
+
+def sort_messages(messages: list[Message], stream: str) -> Sorted:
+    """Read messages. What was recommended live is passed over: it is in the completed heat."""
+    found = Sorted([], [], [])
     for message in messages:
-        if message.subject != RECOMMENDATION_TYPE:
-            continue
+        origin: Origin = {"stream": stream, "stream_seq": message.sequence}
         try:
-            event = read_shadow(message.body)
+            if message.subject != RECOMMENDATION_TYPE:
+                found.heats.append(row_of(read_event(message.body), origin))
+            elif (said := read_shadow(message.body)) is not None:
+                found.shadows.append(shadow_row_of(said, origin))
         except RefusedMessageError as error:
-            log.warning("a recommendation at %s %d cannot be read: %s", stream, message.sequence, error)
-            continue
-        if event is not None:
-            rows.append(shadow_row_of(event, {"stream": stream, "stream_seq": message.sequence}))
-    return rows
+            found.refused.append(Refused(message, error))
+    return found
 
 
 def quarantined(

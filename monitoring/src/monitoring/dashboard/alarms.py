@@ -1,7 +1,7 @@
 """HTTP for diagnoses and alarms: what changed, and that somebody has seen to it."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -17,6 +17,7 @@ from monitoring.errors import NotBetterError, RefusedFormError
 from monitoring.measures.against_shadow import sentence
 
 MOST_FORM_BYTES = 10_000
+Who = TypeVar("Who", bound="Seen")
 SHA256 = "^[0-9a-f]{64}$"
 
 router = APIRouter()
@@ -25,8 +26,14 @@ router = APIRouter()
 class Seen(BaseModel):
     """Who has seen to an alarm, and what he says of it."""
 
-    by: str = Field(min_length=1, max_length=64)
+    by: str = Field(min_length=1, max_length=64, pattern=r"^\S(.*\S)?$")
     note: str | None = Field(default=None, max_length=1000)
+
+
+class Consent(Seen):
+    """Who lets a model become champion: as `monitoring.promotion.approved.v1` has it."""
+
+    note: str | None = Field(default=None, max_length=500)
 
 
 @router.get("/api/v1/alarms", tags=["diagnoses"])
@@ -44,19 +51,19 @@ def acknowledge(request: Request, alarm_id: Annotated[str, Path(max_length=64)],
 @router.post("/alarms/{alarm_id}", include_in_schema=False)
 async def acknowledge_form(request: Request, alarm_id: Annotated[str, Path(max_length=64)]) -> Response:
     """The same from the page."""
-    seen = await _form(request)
+    seen = await _form(request, Seen)
     store_of(request).acknowledge(alarm_id, seen.by, seen.note)
     return RedirectResponse("/#alarms", HTTPStatus.SEE_OTHER)
 
 
-async def _form(request: Request) -> Seen:
+async def _form(request: Request, model: type[Who]) -> Who:
     """Who and what he says. Only from a page of this host: another site cannot press the button."""
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
         raise RefusedFormError(f"comes from {origin}", where="Origin", allowed="a page of this service")
     fields = parse_qs((await request.body())[:MOST_FORM_BYTES].decode("utf-8", "replace"))
     try:
-        return Seen(by=fields.get("by", [""])[0].strip(), note=fields.get("note", [""])[0].strip() or None)
+        return model(by=fields.get("by", [""])[0].strip(), note=fields.get("note", [""])[0].strip() or None)
     except ValidationError as error:
         first = error.errors()[0]
         raise RefusedFormError("is not valid", where=str(first["loc"][0]), allowed=first["msg"]) from error
@@ -68,7 +75,7 @@ def diagnosis(request: Request) -> Response:
     view = view_of(request)
     named: dict[str, Any] = {
         name: [one._asdict() for one in getattr(view, name)]
-        for name in ("facts", "savings", "teaching", "drift", "overridden")
+        for name in ("facts", "savings", "regrets", "teaching", "drift", "overridden")
     }
     findings = [as_dict(one) for one in view.findings]
     against = view.against and view.against._asdict() | {"sentence": sentence(view.against)}
@@ -87,7 +94,7 @@ def announcements(request: Request) -> Response:
 
 
 @router.post("/api/v1/shadow/{bundle_hash}/approved", tags=["diagnoses"], status_code=HTTPStatus.NO_CONTENT)
-def approve(request: Request, bundle_hash: Annotated[str, Path(pattern=SHA256)], consent: Seen) -> None:
+def approve(request: Request, bundle_hash: Annotated[str, Path(pattern=SHA256)], consent: Consent) -> None:
     """A person lets the model in shadow become champion: told on the bus. 409 where the comparison with it
     does not say that it is better."""
     against = view_of(request).against
@@ -105,7 +112,7 @@ def approve(request: Request, bundle_hash: Annotated[str, Path(pattern=SHA256)],
 @router.post("/shadow/{bundle_hash}", include_in_schema=False)
 async def approve_form(request: Request, bundle_hash: Annotated[str, Path(pattern=SHA256)]) -> Response:
     """The same from the page."""
-    approve(request, bundle_hash, await _form(request))
+    approve(request, bundle_hash, await _form(request, Consent))
     return RedirectResponse("/#shadow", HTTPStatus.SEE_OTHER)
 
 

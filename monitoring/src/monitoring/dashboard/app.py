@@ -63,6 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="Monitoring", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.settings = settings
     app.state.reader = LakeReader(settings.lake, settings.plant_id)
+    app.state.reports = reports.Reports(app.state.reader, store, settings.price_per_miss_per_t)
     app.state.alarms, app.state.watch, app.state.announcements = store, watch, announcements
     handle_problems(app)
 

@@ -5,9 +5,9 @@ Drawn by the server: the page runs no script, and a report that is mailed shows 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -15,11 +15,17 @@ from monitoring.dashboard.plot import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, T
 
 BLOCKS = 60  # points of a line
 LEAST_IN_BLOCK = 5
+PAUSE_GAPS, PAUSE_SHARE = 10, 0.02
+"""A pause of the plant: so many times the usual distance of two heats, and so much of the time that is shown
+(a shorter one could not be seen)."""
+LABEL_WIDTH = 80  # a narrower band has its label where the pointer is
 
 
 class Line(NamedTuple):
+    """`segments`: points of polylines; none of them goes on over a pause or a change of the model."""
+
     station: str
-    points: str
+    segments: list[str]
     dots: list[tuple[float, float, str]]
 
 
@@ -30,6 +36,10 @@ class Band(NamedTuple):
     width: float
     label: str
     shaded: bool
+
+    @property
+    def is_labelled(self) -> bool:
+        return self.width >= LABEL_WIDTH
 
 
 class History(NamedTuple):
@@ -42,37 +52,50 @@ class History(NamedTuple):
 
 def blocks_of(errors: pl.DataFrame) -> pl.DataFrame:
     """Return mean absolute error, bias and coverage of blocks of heats in a row, per station and element:
-    at most `BLOCKS` of each. Small, whatever the number of heats.
+    some `BLOCKS` of each. Small, whatever the number of heats.
+
+    A block ends where the model changes and where the plant pauses; blocks in between are of one `run`.
     """
     chart = ["station", "element"]
+    at, model = pl.col("completed_at"), pl.col("weighed_bundle_hash").fill_null("")
+    gap_us = at.diff().dt.total_microseconds()
+    span_us = (at.last() - at.first()).dt.total_microseconds()
+    has_paused = gap_us > pl.max_horizontal(PAUSE_GAPS * gap_us.median(), PAUSE_SHARE * span_us)
+    begins = (has_paused | (model != model.shift())).fill_null(False)
     size = pl.max_horizontal(pl.len().over(chart) / BLOCKS, pl.lit(LEAST_IN_BLOCK)).ceil()
     return (
         errors.lazy()
         .select("completed_at", "station", "element", "error_pct", "covered", "weighed_bundle_hash")
-        .with_columns((pl.int_range(pl.len()).over(chart) // size).cast(pl.UInt32).alias("block"))
-        .group_by(*chart, "block")
+        .with_columns(begins.cum_sum().over(chart).alias("run"))
+        .with_columns(
+            (pl.int_range(pl.len()).over(*chart, "run") // size).cast(pl.UInt32).alias("block"),
+        )
+        .group_by(*chart, "run", "block")
         .agg(
-            pl.col("completed_at").max(),
+            at.min().alias("since"),
+            at.max(),
             pl.len().alias("n"),
             pl.col("error_pct").abs().mean().alias("mae_pct"),
             pl.col("error_pct").mean().alias("bias_pct"),
             pl.col("covered").mean().alias("coverage_90"),
             pl.col("weighed_bundle_hash").last(),
         )
-        .sort(*chart, "block")
+        .sort(*chart, "run", "block")
         .collect()
     )
 
 
-def history_plot(blocks: pl.DataFrame, element: str) -> History | None:
-    """Plot the mean absolute error over time; None where there are not two blocks of any station."""
+def history_plot(blocks: pl.DataFrame, element: str, versions: Mapping[str, str]) -> History | None:
+    """Plot the mean absolute error over time; None where there are not two blocks of any station. `versions`
+    of models by bundle hash: one without is named by its hash."""
     shown = blocks.filter(element=element)
     shown = shown.filter(pl.len().over("station") >= 2)
     if shown.is_empty():
         return None
-    at_ms = shown["completed_at"].dt.epoch("ms")
-    shown = shown.with_columns(at_ms.alias("at_ms"))
-    begin, end = int(at_ms.sort()[0]), int(at_ms.sort()[-1])
+    shown = shown.with_columns(
+        pl.col("since").dt.epoch("ms").alias("since_ms"), pl.col("completed_at").dt.epoch("ms").alias("at_ms")
+    )
+    begin, end = int(shown["since_ms"].sort()[0]), int(shown["at_ms"].sort()[-1])
     largest = float(shown["mae_pct"].sort()[-1])
     step = round_step(largest)
     top = step * max(1, math.ceil(largest / step))
@@ -86,40 +109,57 @@ def history_plot(blocks: pl.DataFrame, element: str) -> History | None:
 
     lines = []
     for (station,), of in shown.group_by("station", maintain_order=True):
-        dots = [
-            (
-                x(row["at_ms"]),
-                y(row["mae_pct"]),
-                f"{row['n']} heats to {row['completed_at']:%Y-%m-%d %H:%M}: "
-                f"mean absolute error {row['mae_pct']:.4f}, "
-                f"bias {row['bias_pct']:+.4f} wt %, {100 * row['coverage_90']:.0f} % in interval",
-            )
-            for row in of.iter_rows(named=True)
-        ]
-        lines.append(Line(str(station), " ".join(f"{a},{b}" for a, b, _ in dots), dots))
+        segments, dots = dict[int, list[str]](), []
+        for row in of.iter_rows(named=True):
+            place = x((row["since_ms"] + row["at_ms"]) // 2), y(row["mae_pct"])
+            segments.setdefault(row["run"], []).append(f"{place[0]},{place[1]}")
+            dots.append((*place, _label(row, versions)))
+        lines.append(Line(str(station), [" ".join(one) for one in segments.values()], dots))
     digits = max(0, -math.floor(math.log10(step)))
-    ordered = shown.sort("at_ms")
     marked = sorted({begin, (begin + end) // 2, end})
     return History(
         element,
         sorted(lines, key=lambda line: line.station, reverse=True),
-        _bands(ordered, x),
+        _bands(shown.sort("since_ms"), x, versions),
         [Tick(y(n * step), f"{n * step:.{digits}f}") for n in range(round(top / step) + 1)],
         [Tick(x(at), f"{datetime.fromtimestamp(at / 1000, UTC):%d %b %H:%M}") for at in marked],
     )
 
 
-def _bands(ordered: pl.DataFrame, x: Callable[[int], float]) -> list[Band]:
-    runs = (
-        ordered.with_columns(pl.col("weighed_bundle_hash").fill_null("no model").rle_id().alias("run"))
-        .group_by("run", maintain_order=True)
-        .agg(pl.col("at_ms").last(), pl.col("weighed_bundle_hash").first())
+def versions_of(treatments: pl.DataFrame) -> dict[str, str]:
+    """Return the version of each bundle, where one is told."""
+    told = treatments.select("weighed_bundle_hash", "model_version").drop_nulls()
+    often = told.group_by("weighed_bundle_hash", "model_version").len().sort("len")
+    return dict(often.select("weighed_bundle_hash", "model_version").iter_rows())
+
+
+def model_name(bundle_hash: str | None, versions: Mapping[str, str]) -> str:
+    """Name a model as people know it."""
+    if not bundle_hash:
+        return "no model"
+    return f"version {versions[bundle_hash]}" if bundle_hash in versions else f"model {bundle_hash[:8]}"
+
+
+def _label(row: dict[str, Any], versions: Mapping[str, str]) -> str:
+    return (
+        f"{row['n']} heats to {row['completed_at']:%Y-%m-%d %H:%M}, "
+        f"{model_name(row['weighed_bundle_hash'], versions)}: mean absolute error {row['mae_pct']:.4f}, "
+        f"bias {row['bias_pct']:+.4f} wt %, {100 * row['coverage_90']:.0f} % in interval"
     )
-    bands, left = [], float(LEFT)
-    for n, (_, at, bundle_hash) in enumerate(runs.iter_rows()):
-        right = x(at)
-        bands.append(
-            Band(left, round(max(0.0, right - left), 1), (bundle_hash or "no model")[:8], n % 2 == 1)
+
+
+def _bands(ordered: pl.DataFrame, x: Callable[[int], float], versions: Mapping[str, str]) -> list[Band]:
+    """A model's band goes on until the next one's begins, over pauses too."""
+    runs = (
+        ordered.with_columns(pl.col("weighed_bundle_hash").rle_id().alias("model"))
+        .group_by("model", maintain_order=True)
+        .agg(pl.col("since_ms").first(), pl.col("at_ms").max(), pl.col("weighed_bundle_hash").first())
+    )
+    begins = [x(at) for at in runs["since_ms"]]
+    ends = [*begins[1:], x(int(ordered["at_ms"].sort()[-1]))]
+    return [
+        Band(begin, round(max(0.0, end - begin), 1), model_name(bundle_hash, versions), n % 2 == 1)
+        for n, (begin, end, bundle_hash) in enumerate(
+            zip(begins, ends, runs["weighed_bundle_hash"], strict=True)
         )
-        left = right
-    return bands
+    ]

@@ -10,10 +10,14 @@ LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 28
 
 
 class Dot(NamedTuple):
+    """A heat: where its error is, and from where to where it would be inside its interval."""
+
     x: float
     y: float
     covered: bool
     label: str
+    top_y: float
+    bottom_y: float
 
 
 class Tick(NamedTuple):
@@ -26,7 +30,6 @@ class Plot(NamedTuple):
 
     element: str
     dots: list[Dot]
-    band: str  # points of the polygon of the 90 % interval around the prediction
     zero_y: float
     y_ticks: list[Tick]
     x_ticks: list[Tick]
@@ -35,7 +38,7 @@ class Plot(NamedTuple):
 def error_plot(errors: pl.DataFrame, element: str, newest: int = 200) -> Plot | None:
     """Plot predicted minus measured of the `newest` heats; None where there is none.
 
-    The band is where the error falls while the measurement is inside its interval.
+    Each heat has an interval of its own: nothing is drawn from one heat to the next.
     """
     shown = errors.filter(element=element).tail(newest)
     if shown.is_empty():
@@ -55,18 +58,15 @@ def error_plot(errors: pl.DataFrame, element: str, newest: int = 200) -> Plot | 
         return round(TOP + (HEIGHT - TOP - BOTTOM) * (1 - (value + top) / (2 * top)), 1)
 
     dots = [
-        Dot(x(number), y(row["error_pct"]), row["covered"], _label(row))
-        for number, row in enumerate(shown.iter_rows(named=True))
+        Dot(x(n), y(row["error_pct"]), row["covered"], _label(row), y(upper[n]), y(lower[n]))
+        for n, row in enumerate(shown.iter_rows(named=True))
     ]
-    edge = [f"{x(n)},{y(v)}" for n, v in enumerate(upper)]
-    edge += [f"{x(n)},{y(v)}" for n, v in reversed(list(enumerate(lower)))]
     ticks = range(-round(top / step), round(top / step) + 1)
     digits = max(0, -math.floor(math.log10(step)))
     times = shown["completed_at"].to_list()
     return Plot(
         element=element,
         dots=dots,
-        band=" ".join(edge),
         zero_y=y(0.0),
         y_ticks=[Tick(y(n * step), signed(n * step, digits)) for n in ticks],
         x_ticks=[

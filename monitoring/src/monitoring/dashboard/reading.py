@@ -2,13 +2,14 @@
 
 import itertools
 import logging
+import time
 from threading import Lock, Thread
 from typing import Any, NamedTuple
 
 import polars as pl
 from deltalake import DeltaTable
 
-from monitoring.dashboard.history import blocks_of
+from monitoring.dashboard.history import blocks_of, versions_of
 from monitoring.errors import UnknownTreatmentError, UnreadableLakeError
 from monitoring.lake.tables import Lake, find_table, no_rows, position, scan
 from monitoring.measures.summary import Assessed, Summary, assess, merged, summarise
@@ -18,6 +19,7 @@ NEWEST_QUARANTINED = 5
 PLOTTED_ERRORS = 200  # of an element
 ROWS_AT_ONCE = 50_000
 WAITED_FOR_ROWS = 50_000  # a smaller lake is read in a moment
+RESTS = 4.0  # times as long as a large lake took to read: the rest of the time is for the pages
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +27,8 @@ log = logging.getLogger(__name__)
 class Reading(NamedTuple):
     """One consistent view of the lake; whatever a page needs of it is small, and worked out once.
 
-    `newest_errors`: those that are plotted, of each element; `last_stored`: the newest stream and its last
-    sequence that has a row, the position as rows tell it.
+    `versions`: of models, by bundle hash; `newest_errors`: those that are plotted, of each element;
+    `last_stored`: the newest stream and its last sequence that has a row, the position as rows tell it.
     """
 
     heats: DeltaTable | None
@@ -38,6 +40,7 @@ class Reading(NamedTuple):
     assessed: Assessed
     summary: Summary
     blocks: pl.DataFrame
+    versions: dict[str, str]
     newest_errors: pl.DataFrame
     last_stored: tuple[str | None, int | None]
     quarantined_imports: int = 0
@@ -54,6 +57,7 @@ class LakeReader:
         self._lake = lake
         self._plant_id = plant_id
         self._lock = Lock()
+        self._again_at = 0.0
         self._of: tuple[object, ...] | None = None
         self._nothing = assess(no_rows("heats"))
         self._reading = self._no_lake()
@@ -65,16 +69,18 @@ class LakeReader:
         if self._reading.rows < WAITED_FOR_ROWS:
             with self._lock:
                 return self._refreshed()
-        if self._lock.acquire(blocking=False):
+        if time.monotonic() >= self._again_at and self._lock.acquire(blocking=False):
             Thread(target=self._refresh_and_release, daemon=True).start()
         return self._reading
 
     def _refresh_and_release(self) -> None:
+        began = time.monotonic()
         try:
             self._refreshed()
         except UnreadableLakeError as error:
             log.warning("the lake is shown as it was: %s", error)
         finally:
+            self._again_at = time.monotonic() + RESTS * (time.monotonic() - began)
             self._lock.release()
 
     def _refreshed(self) -> Reading:
@@ -100,11 +106,13 @@ class LakeReader:
 
     def treatment(self, plant_id: str, heat_uid: str, station: str, treatment_no: int) -> dict[str, Any]:
         """Return the row in force of one treatment, of whatever origin. Raises UnknownTreatmentError."""
+        key = {"plant_id": plant_id, "heat_uid": heat_uid, "station": station, "treatment_no": treatment_no}
+        known = self.now().assessed.treatments.filter(**key)
         heats = find_table(self._lake, "heats")
         if heats:
-            found = scan(heats).filter(
-                plant_id=plant_id, heat_uid=heat_uid, station=station, treatment_no=treatment_no
-            )
+            found = scan(heats).filter(**key)
+            if known.height:  # its time tells which of the lake's files it is in
+                found = found.filter(pl.col("completed_at") == known["completed_at"][0])
             rows = found.collect()
             if rows.height:
                 return rows.sort("revision").row(-1, named=True)
@@ -167,7 +175,8 @@ def _reading(heats: DeltaTable | None, counts: tuple[int | None, int, int], asse
     last = (newest["stream"][0], newest["stream_seq"][0]) if newest.height else (None, None)
     errors = assessed.errors.group_by("element", maintain_order=True).tail(PLOTTED_ERRORS)
     summary, blocks = summarise(assessed), blocks_of(assessed.errors)
-    return Reading(heats, *counts, 0, [], assessed, summary, blocks, errors, last)
+    versions = versions_of(assessed.treatments)
+    return Reading(heats, *counts, 0, [], assessed, summary, blocks, versions, errors, last)
 
 
 def _identity(table: DeltaTable | None) -> tuple[object, ...]:

@@ -7,7 +7,14 @@ from typing import Any
 from fastapi.templating import Jinja2Templates
 
 from monitoring.dashboard.plot import HEIGHT, LEFT, RIGHT, WIDTH, signed
+from monitoring.measures.savings import totals
 
+READINGS = {
+    "oxygen_ppm": "dissolved oxygen",
+    "slag_carry_over_kg_t": "slag carried over",
+    "steel_mass_t": "steel mass",
+    "temperature_c": "temperature",
+}
 BOX = {"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": WIDTH - RIGHT}
 
 templates = Jinja2Templates(Path(__file__).parent / "templates")
@@ -25,4 +32,15 @@ def _number(value: Any) -> str:
     return "–" if value is None else f"{value:,}".replace(",", "\u202f")
 
 
-templates.env.filters.update(percent=_percent, moment=_moment, number=_number, signed=signed)
+def reading_name(name: str) -> str:
+    """A reading as people in the melt shop call it."""
+    if name in READINGS:
+        return READINGS[name]
+    plain = name.removesuffix("_pct").removesuffix("_ppm").removesuffix("_kg_t").replace("_", " ")
+    kind, _, of = plain.partition(" ")
+    return {"first": f"{of} before additions", "slag": f"{of} in the slag"}.get(kind, plain)
+
+
+templates.env.filters.update(
+    percent=_percent, moment=_moment, number=_number, signed=signed, reading=reading_name, totals=totals
+)

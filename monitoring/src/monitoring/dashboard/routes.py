@@ -1,6 +1,7 @@
 """HTTP for figures and pages: read, render, return."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
@@ -94,8 +95,9 @@ async def page(request: Request, element: Annotated[str | None, Query(max_length
     figures = _answer(reading, position)
     shown = element if element in figures.elements else next(iter(figures.elements), None)
     plot = error_plot(reading.newest_errors, shown) if shown else None
-    history = history_plot(reading.blocks, shown) if shown else None
+    history = history_plot(reading.blocks, shown, reading.versions) if shown else None
     view, alarms = view_of(request), store_of(request).newest()
+    is_promotable = view.against is not None and view.against.verdict == "shadow_better"
     newest = reading.assessed.treatments.tail(NEWEST_TREATMENTS).reverse().rows(named=True)
     return templates.TemplateResponse(
         request,
@@ -115,6 +117,9 @@ async def page(request: Request, element: Annotated[str | None, Query(max_length
             "imports_aside": reading.quarantined_imports,
             "plant_id": request.app.state.settings.plant_id,
             "box": BOX,
+            "now": datetime.now(UTC),
+            # a page that is filled in is not taken away from under somebody's hands
+            "has_form": any(alarm.acknowledged_at is None for alarm in alarms) or is_promotable,
         },
     )
 

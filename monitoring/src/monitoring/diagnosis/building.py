@@ -9,6 +9,7 @@ from monitoring.diagnosis.lots import looks_at_lots
 from monitoring.diagnosis.reference import (
     CLIPPED_AT,
     WINDOWS,
+    Before,
     Beside,
     ElementError,
     Input,
@@ -24,6 +25,7 @@ from monitoring.diagnosis.reference import (
 )
 from monitoring.diagnosis.surprises import Surprises, surprises_of
 from monitoring.diagnosis.together import wander
+from monitoring.diagnosis.told_apart import ToldApart, told_apart
 from monitoring.diagnosis.untangled import rests, untangled, without_other_lots
 from monitoring.measures.treatments import ROW
 
@@ -33,6 +35,7 @@ LEAST_SHARE = 0.02  # of the heats in which it does
 LEAST_LOTS = 4
 SD_PER_MAD = 1.4826  # of a normal number
 LEAST_CORRELATION = 0.2  # of two elements' errors, to take one from the other
+LEAST_BEFORE = 0.1  # of an element's errors at two stations
 SENSIBLE = (0.2, 1.1)  # recoveries; beyond, additions vary too little to tell
 LOT_SD_REL = 0.01  # where a reference has seen too few lots of an additive
 
@@ -74,16 +77,18 @@ def build(rows: pl.LazyFrame, bundle_hash: str | None = None) -> Reference:
     own: list[pl.DataFrame] = []
     # Where heats are so few that no lot tells of itself, there is nothing to tell lots apart by.
     if plants:
-        reference.beside = _beside([rests(without_other_lots(of), results) for of, results in plants])
+        left = [rests(without_other_lots(of), results) for of, results in plants]
+        reference.beside = _beside(left)
+        _note_before(reference.beside, left, found.heats)
         beside = beside_frame(reference.beside)
         own = [untangled(of, results, beside) for of, results in plants]
         reference.lots = _lots(pl.concat(own), found.heats.height)
-    reference.wander = _mean_square(
-        [wander(_renumbered(of), reference) for _, of in pairs.group_by("plant_id", maintain_order=True)]
-    )
-    if own:
-        looks = pl.concat(looks_at_lots(of).collect() for of in own)
-        reference.wander["lot"] = _lots_wander(looks, reference)
+    told = [_told(of, standard, reference) for _, of in pairs.group_by("plant_id", maintain_order=True)]
+    if told:
+        reference.wander = wander([of.changes for of in told])
+        looks = pl.concat(looks_at_lots(of.lots) for of in told)
+        far = looks.select((pl.col("estimate") / pl.col("spread")).pow(2).mean().sqrt()).item()
+        reference.wander["lot"] = max(1.0, _number(far))
     return reference
 
 
@@ -198,6 +203,35 @@ def _beside(of_plants: list[pl.DataFrame]) -> dict[str, dict[str, Beside]]:
     return found
 
 
+def _note_before(
+    beside: dict[str, dict[str, Beside]], of_plants: list[pl.DataFrame], heats: pl.DataFrame
+) -> None:
+    """How an element's errors go with those of the heat's station before, each without its partner's."""
+    rests = pl.concat(of_plants)
+    partners = beside_frame(beside).drop("sd")
+    gone_with = rests.select(ROW, pl.col("element").alias("partner"), pl.col("rest").alias("partner_rest"))
+    left = pl.col("rest") - (pl.col("slope") * pl.col("partner_rest")).fill_null(0.0)
+    own = (
+        rests.join(partners, on=["station", "element"])
+        .join(gone_with, on=[ROW, "partner"], how="left")
+        .join(heats.select(ROW, "heat_uid"), on=ROW)
+        .sort(ROW)
+        .select("station", "element", "heat_uid", left.alias("left"))
+        .with_columns(pl.col("left").shift(1).over("heat_uid", "element").alias("before"))
+        .drop_nulls("before")
+    )
+    for station, element, n, r, sd, sd_before in (
+        own.group_by("station", "element")
+        .agg(pl.len(), pl.corr("left", "before").alias("r"), pl.col("left").std(), pl.col("before").std())
+        .select("station", "element", "len", "r", "left", "before")
+        .sort("station", "element")
+        .iter_rows()
+    ):
+        of = beside.get(station, {}).get(element)
+        if of and n >= LEAST_HEATS and r is not None and abs(r) >= LEAST_BEFORE and sd_before:
+            of.before = Before(r * sd / sd_before, of.sd * math.sqrt(1 - r * r))
+
+
 def _lots(pairs: pl.DataFrame, treatments: int) -> dict[str, dict[str, LotSpread]]:
     """Method of moments: the spread of the lots' estimates less what is due to the noise of the heats."""
     matters = (
@@ -234,27 +268,15 @@ def _corr(wide: pl.DataFrame, one: str, other: str) -> float:
     return r if math.isfinite(r) else 0.0
 
 
-def _lots_wander(looks: pl.DataFrame, reference: Reference) -> float:
-    """By how much further than by chance estimates of honest lots were, root mean square over all pairs."""
-    known = looks.rename({"sd_rel": "first_sd"}).join(spread_frame(reference), on=["additive", "element"])
-    spread = (pl.col("spread") ** 2 - pl.col("first_sd") ** 2 + pl.col("sd_rel") ** 2).sqrt()
-    far = known.select((pl.col("estimate") / spread).pow(2).mean().sqrt()).item()
-    return max(1.0, _number(far))
-
-
-def _renumbered(pairs: pl.DataFrame) -> pl.DataFrame:
-    """Count the treatments of one plant from 0."""
-    return (
-        pairs.drop("plant_id")
-        .with_columns((pl.col(ROW).rank("dense") - 1).cast(pl.UInt32).alias(ROW))
-        .sort(ROW)
+def _told(pairs: pl.DataFrame, standard: pl.DataFrame, reference: Reference) -> ToldApart:
+    """One plant's heats, counted from 0."""
+    judged = pairs.join(spread_frame(reference), on=["additive", "element"], how="semi")
+    numbers = pairs.select(ROW).unique().sort(ROW).with_row_index("number")
+    own, results = (
+        of.join(numbers, on=ROW).drop(ROW).rename({"number": ROW}).sort(ROW, "element")
+        for of in (judged, standard)
     )
-
-
-def _mean_square(many: list[dict[str, float]]) -> dict[str, float]:
-    """The root mean square over plants."""
-    names = sorted({name for one in many for name in one})
-    return {name: math.sqrt(sum(one.get(name, 1.0) ** 2 for one in many) / len(many)) for name in names}
+    return told_apart(own, results, reference)
 
 
 def _number(value: object) -> float:

@@ -21,6 +21,7 @@ from monitoring.diagnosis.people import aims, people
 from monitoring.diagnosis.reference import Reference, by_lot, standardised
 from monitoring.diagnosis.surprises import Surprises, surprises_of
 from monitoring.diagnosis.together import together
+from monitoring.diagnosis.told_apart import told_apart
 from monitoring.measures.treatments import ROW
 
 TOGETHER_WITHIN = 200  # treatments between alarms of one finding
@@ -52,13 +53,14 @@ def diagnose(rows: pl.LazyFrame, reference: Reference) -> Diagnosed:
     pairs = by_lot(found, standard, reference)
     known = [(a, e) for a, elements in reference.lots.items() for e in elements]
     judged = pl.DataFrame(known, schema={"additive": pl.String, "element": pl.String}, orient="row")
-    pairs = pairs.join(judged, on=["additive", "element"])
+    pairs = pairs.join(judged, on=["additive", "element"]).sort(ROW, "additive")
     added = sorted({element for _, element in known})
     readings = _readings(rows, found, reference)
+    told = told_apart(pairs, standard, reference)
     errors = pl.concat(
         [
-            lots(pairs, standard, reference),
-            together(pairs, reference),
+            lots(told.lots, reference),
+            together(told.changes, reference),
             grades(standard.filter(pl.col("element").is_in(added))),
         ]
     )
@@ -76,8 +78,20 @@ def diagnose(rows: pl.LazyFrame, reference: Reference) -> Diagnosed:
         *_inputs(drifted, at),
         *_people(aiming, aimed, at),
     ]
+    findings = [one for one in findings if not _is_by_a_wrong_model(one, findings)]
     alarms = pl.concat([errors, drifted, aiming]).sort("row")
     return Diagnosed(sorted(findings, key=lambda one: one.alarm_row), found, standard, alarms)
+
+
+def _is_by_a_wrong_model(people: Finding, findings: list[Finding]) -> bool:
+    """Where people aim is told by what the model believes, which says nothing where it is wrong itself."""
+    return people.cause == "aim" and any(
+        one.cause == "practice"
+        and one.station == people.station
+        and set(people.elements) <= set(one.elements)
+        and one.since_row <= people.alarm_row
+        for one in findings
+    )
 
 
 class _At:
@@ -126,10 +140,15 @@ def _errors(
         alarm, last = int(first["row"]), int(group["row"][-1])
         since = max(int(first["since"]), alarm - LOOK_BACK)
 
-        def named(test: dict[str, Any], since: int, upto: int) -> list[Explanation]:
+        def named(
+            test: dict[str, Any], since: int, upto: int, of_group: pl.DataFrame = group
+        ) -> list[Explanation]:
             window = pl.col(ROW).is_between(since, upto)
             inputs = _drifted(drifted, readings, reference, since, upto)
-            return _believed(test, explain(standard.filter(window), pairs.filter(window), inputs))
+            explained = explain(standard.filter(window), pairs.filter(window), inputs)
+            # With a figure for each element of each grade much can be explained: so it must have been seen.
+            is_seen = not of_group.filter(pl.col("row") <= upto, kind="grade").is_empty()
+            return _believed(test, [one for one in explained if is_seen or one.cause != "practice"])
 
         now = named(first, since, max(last, min(alarm + LOOK_ON, last_row)))
         best = now[0]
@@ -232,17 +251,24 @@ def _people(aiming: pl.DataFrame, aimed: pl.DataFrame, at: _At) -> Iterator[Find
         for group in _close(of):
             row = group.row(0, named=True)
             alarm, last = int(row["row"]), int(group["row"][-1])
-            window = aimed.filter(
-                pl.col(ROW).is_between(int(row["since"]), last), station=row["station"], element=element
-            )
-            effect = window.select(pl.col("aimed_pct").mean()).item()
+            here = aimed.filter(station=row["station"], element=element)
+            window = here.filter(pl.col(ROW).is_between(int(row["since"]), last))
+            effect = row["estimate"] * window.filter("is_own")["sd_pct"].mean()
             explained = Explanation("aim", None, row["station"], [str(element)], [], effect, 0.0)
             evidence = {
                 "tests": _tests(group),
                 "aimed_pct": effect,
-                "was_shown": window.select(pl.col("was_shown").mean()).item(),
+                "was_shown": window["was_shown"].mean(),
+                "override_rate": _override_rate(window),
+                "override_rate_before": _override_rate(here.filter(pl.col(ROW) < int(row["since"]))),
             }
             yield _finding(at, explained, "aim", [], int(row["since"]), alarm, last, evidence)
+
+
+def _override_rate(of: pl.DataFrame) -> float | None:
+    """How many of the recommendations that were shown were changed: another question than by how much."""
+    rate = of.filter("was_shown")["is_own"].mean()
+    return float(rate) if isinstance(rate, float) else None
 
 
 def _finding(

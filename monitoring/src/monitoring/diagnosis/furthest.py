@@ -21,17 +21,17 @@ _NORMAL = NormalDist()
 
 
 def furthest(sd_rel: float, looks: Looks, *, worth: float, chance: float) -> float:
-    """Return the limit, in standard deviations, that an estimate of an honest lot is below with this chance
-    at any of its looks. `looks`: of each the information, 1 / (standard error of the lot's estimate)^2, and
-    by how many times the limit it must be below; `worth`: a lot that is so far off, relative, is not honest.
+    """Return by how much, relative, an estimate of an honest lot is off below with this chance at any of its
+    looks. `looks`: of each the information, 1 / (standard error of the lot's estimate)^2, and by how many
+    times that much it must be off; `worth`: a lot that is so far off, relative, is not honest.
     """
     drawn = _drawn(len(looks))
     noise = pl.lit(0.0)
-    before, beyond = 0.0, []
+    before, beyond, spread = 0.0, [], 0.0
     for n, (known, times) in enumerate(looks):
         noise = noise + pl.col(f"w{n}") * math.sqrt(max(0.0, known - before))
-        spread = math.sqrt(sd_rel**2 + 1 / known)
-        beyond.append(-(pl.col("b") * sd_rel + noise / known) / (spread * times))
+        beyond.append(-(pl.col("b") * sd_rel + noise / known) / times)
+        spread = max(spread, math.sqrt(sd_rel**2 + 1 / known) / times)
         before = known
     honest = (pl.col("b") * sd_rel).abs() < worth
     far = drawn.select(pl.when(honest).then(pl.max_horizontal(beyond)).otherwise(-math.inf).alias("far"))[
@@ -39,7 +39,8 @@ def furthest(sd_rel: float, looks: Looks, *, worth: float, chance: float) -> flo
     ]
     counted = max(chance, SURE)
     found = float(far.quantile(1 - counted, "higher") or 0.0)
-    return max(0.0, found) + _NORMAL.inv_cdf(1 - min(chance, 0.5)) - _NORMAL.inv_cdf(1 - min(counted, 0.5))
+    further = _NORMAL.inv_cdf(1 - min(chance, 0.5)) - _NORMAL.inv_cdf(1 - min(counted, 0.5))
+    return max(0.0, found) + further * spread
 
 
 @cache

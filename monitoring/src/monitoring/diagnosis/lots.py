@@ -1,10 +1,12 @@
 """Does a lot bring what its certificate says?
 
-A lot is tested by itself, from its first heat, at both stations together: `b` is by how much (relative) it
-brings more than its certificate says. Honest lots differ too, by the spread in the reference; so while
-nothing is wrong `b`'s estimate has the variance of that spread plus that of the estimate. It is looked at a
-few times, most of them soon enough to matter, and more eagerly for lots that bring too little: those make
-heats miss.
+A lot is tested from its first heat, at both stations together: `b` is by how much (relative) it brings more
+than its certificate says. Honest lots differ too, by the spread in the reference; so while nothing is wrong
+`b`'s estimate has the variance of that spread plus that of the estimate. It is looked at a few times, most of
+them soon enough to matter, and more eagerly for lots that bring too little: those make heats miss. What it
+must be off by is the same in per cent for every lot of an additive, however much its heats tell: where they
+tell little, limits in standard deviations would let a bad lot pass, and where they tell much they would call
+an honest one bad.
 """
 
 import math
@@ -17,11 +19,10 @@ import polars as pl
 from monitoring.diagnosis.budget import FALSE_ALARMS, HEATS, SHARES
 from monitoring.diagnosis.furthest import furthest
 from monitoring.diagnosis.looks import beyond
-from monitoring.diagnosis.reference import LotSpread, Reference, beside_frame
-from monitoring.diagnosis.untangled import LOT, untangled
+from monitoring.diagnosis.reference import LotSpread, Reference
 from monitoring.measures.treatments import ROW
 
-LOOK_AT = {6: 1.5, 15: 1.0, 30: 1.1}
+LOOK_AT = {6: 1.6, 15: 1.0, 30: 1.0}
 """After so many heats in which the lot was tipped, at whichever station; and how many times the limit it
 must be off by then. Of few heats little is known, and every look costs: so there are few, and one when it
 begins to matter.
@@ -33,7 +34,7 @@ WORTH_REL = 0.025  # and one that is so far off is no false alarm
 TOLD = (0.4, 0.7, 1.0, 1.3, 1.6)  # by lots in time, in units of their mean: grades come in sequences
 HARM_ABOVE = 0.005  # of a lot that brings too much, in units of one that brings as much too little
 FIRST_THINGS_FIRST = (
-    3.0  # power of the harm: at 1 no lot is found in time surely, the little ones take their part
+    5.0  # power of the harm: at 1 no lot is found in time surely, the little ones take their part
 )
 _NORMAL = NormalDist()
 _LIMITS = [1.5 + 0.05 * step for step in range(80)]
@@ -50,7 +51,7 @@ class Side(NamedTuple):
 
 def spreads(reference: Reference) -> pl.DataFrame:
     """Return one row per additive and element that lots are judged by: `sd_rel`, the chances of a false alarm
-    that each lot may spend (`chance_below`, `chance_above`) and their limits (`below`, `above`).
+    that each lot may spend (`chance_below`, `chance_above`) and by how much it may be off (`below`, `above`).
     """
     pairs = tuple((a, e, of) for a, elements in reference.lots.items() for e, of in elements.items())
     return _spreads(pairs, reference.heats, reference.wander.get("lot", 1.0))
@@ -76,39 +77,29 @@ def _spreads(pairs: tuple[tuple[str, str, LotSpread], ...], heats: int, wander: 
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def looks_at_lots(own: pl.DataFrame) -> pl.LazyFrame:
-    """Return the pairs at which lots are looked at: `estimate` of the lot and its `spread` while nothing is
-    wrong, from `own`, as `untangled.untangled` gives it, with `sd_rel`.
-    """
-    sxx = (pl.col("x") ** 2).cum_sum().over(LOT)
-    return (
-        own.lazy()
-        .with_columns(
-            ((pl.col("x") * pl.col("y")).cum_sum().over(LOT) / sxx).alias("estimate"),
-            (pl.col("sd_rel") ** 2 + 1 / sxx).sqrt().alias("spread"),
-            (pl.col("sd_rel") ** 2 * sxx).alias("told"),
-            pl.col("heat").is_first_distinct().over(LOT).cast(pl.UInt32).cum_sum().over(LOT).alias("heats"),
-            pl.col(ROW).first().over(LOT).alias("since"),
-        )
-        .filter(pl.col("heats").is_in(list(LOOK_AT)), pl.col("told") >= LEAST_TOLD)
-    )
+def looks_at_lots(told: pl.DataFrame) -> pl.DataFrame:
+    """Return the treatments after which lots are looked at, of `told_apart.ToldApart.lots`."""
+    return told.filter(pl.col("heats").is_in(list(LOOK_AT)), pl.col("told") >= LEAST_TOLD)
 
 
-def lots(pairs: pl.DataFrame, standard: pl.DataFrame, reference: Reference) -> pl.DataFrame:
-    """Look at each lot when it is time; `pairs` and `standard` as `reference.by_lot` and `standardised` give
-    them.
-    """
-    known = pairs.join(spreads(reference), on=["additive", "element"])
-    own = untangled(known, standard, beside_frame(reference.beside))
+def lots(told: pl.DataFrame, reference: Reference) -> pl.DataFrame:
+    """Look at each lot when it is time; `told` as `told_apart.ToldApart.lots`."""
     times = pl.col("heats").replace_strict(LOOK_AT, return_dtype=pl.Float64)
-    looks = looks_at_lots(own).select(
-        ROW,
-        "since",
-        "element",
-        pl.concat_str("additive", "lot", separator=" ", ignore_nulls=True).alias("subject"),
-        "estimate",
-        (pl.col("spread") * reference.wander.get("lot", 1.0)).alias("sd"),
-        (pl.when(pl.col("estimate") < 0).then("below").otherwise("above") * times).alias("limit"),
+    off_by = pl.when(pl.col("estimate") < 0).then("below").otherwise("above") * times
+    looks = (
+        looks_at_lots(told)
+        .lazy()
+        .join(spreads(reference).lazy(), on=["additive", "element"])
+        .with_columns((pl.col("spread") * reference.wander.get("lot", 1.0)).alias("sd"))
+        .select(
+            ROW,
+            "since",
+            "element",
+            pl.concat_str("additive", "lot", separator=" ", ignore_nulls=True).alias("subject"),
+            "estimate",
+            "sd",
+            (off_by * reference.wander.get("lot", 1.0) / pl.col("sd")).alias("limit"),
+        )
     )
     return beyond(looks, "lot")
 

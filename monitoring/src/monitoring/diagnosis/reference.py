@@ -39,6 +39,15 @@ class LotSpread(Struct, frozen=True):
     information: float  # of a whole lot: 1 / (standard error)^2
 
 
+class Before(Struct):
+    """By how much (`slope`) an element's error goes with its error at the heat's station before, whose last
+    sample was the first one here; `sd`, what is left then.
+    """
+
+    slope: float
+    sd: Above0
+
+
 class Beside(Struct):
     """What goes with the errors of an element in the same heat: `partner`, the element whose errors tell most
     of them, and `slope`, by how much; `sd`, what is left, besides lots, in standard deviations of the error.
@@ -47,6 +56,7 @@ class Beside(Struct):
     partner: str | None
     slope: float
     sd: Above0
+    before: Before | None = None
 
 
 class Windows(Struct):

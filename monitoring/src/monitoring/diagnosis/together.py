@@ -1,130 +1,64 @@
 """Over all lots, does an element, or everything, come differently than before? Then no lot is to blame, but
 recovery, the spectrometer or a scale.
+
+A spectrometer that reads 1.5 % high shows in the results of what was added, and in nothing else: the first
+sample reads high too. It is told from a lot by the lots that were in use before and after, and by the other
+lots that bring the element; and from a scale by the other elements. Only elements are looked at of which that
+much would show.
 """
 
 import polars as pl
 
-from monitoring.diagnosis.budget import LOOK_EVERY, as_sure_as, limit, looks_of_windows
+from monitoring.diagnosis.budget import TREATMENTS, as_sure_as, limit
 from monitoring.diagnosis.looks import beyond
-from monitoring.diagnosis.reference import Reference, spread_frame
-from monitoring.diagnosis.untangled import LOT
+from monitoring.diagnosis.reference import Reference
+from monitoring.diagnosis.told_apart import CHANGE_EVERY, CHANGES_AGO
 
-WINDOWS = (200, 400, 800)  # treatments
+MATTERS_REL = 0.015
+SHOWS_FROM = 3.0  # standard deviations that it makes, in the longest look
+WANDERS = 200  # treatments over which what wanders by itself is another
 
 
-def together(pairs: pl.DataFrame, reference: Reference) -> pl.DataFrame:
-    """Look every `LOOK_EVERY` treatments whether the lots of the last windows are off together: those of an
-    element (recovery or spectrometer), and all (scale). Lots count by how surely each tells.
-    """
-    off = off_together(pairs, reference)
-    elements = off.filter(kind="element")["element"].n_unique()
-    limits = {
-        "element": limit("element", looks_of_windows(elements, len(WINDOWS))),
-        "scale": limit("scale", looks_of_windows(1, len(WINDOWS))),
-    }
-    # How far they wander by themselves is known from as many windows as there were in training.
-    sure = [
-        (kind, window, as_sure_as(at, reference.heats / window))
-        for kind, at in limits.items()
-        for window in WINDOWS
-    ]
-    wander = pl.coalesce("element", pl.lit("scale")).replace_strict(
-        reference.wander, default=1.0, return_dtype=pl.Float64
+def together(changes: pl.DataFrame, reference: Reference) -> pl.DataFrame:
+    """Look at each change whose element is judged; `changes` as `told_apart.ToldApart.changes`."""
+    elements = sum(name not in ("lot", "scale") for name in reference.wander)
+    looks = len(CHANGES_AGO) * TREATMENTS / CHANGE_EVERY
+    judged = pl.DataFrame(
+        [
+            (name, factor, as_sure_as(at, reference.heats / WANDERS))
+            for name, factor in reference.wander.items()
+            if name != "lot"
+            for at in [limit("scale", looks) if name == "scale" else limit("element", looks * elements)]
+        ],
+        {"of": pl.String, "factor": pl.Float64, "limit": pl.Float64},
+        orient="row",
     )
-    judged = (
-        off.lazy()
-        .with_columns(pl.col("sd") * wander, (pl.col("row") + 1 - pl.col("since")).alias("window"))
-        .join(pl.LazyFrame(sure, ["kind", "window", "limit"], orient="row"), on=["kind", "window"])
+    found = (
+        changes.lazy()
+        .with_columns(pl.coalesce("element", "kind").alias("of"))
+        .join(judged.lazy(), on="of")
+        .with_columns(pl.col("sd") * pl.col("factor"))
     )
-    return pl.concat([beyond(judged.filter(kind=kind), kind) for kind in limits])
+    return pl.concat([beyond(found.filter(kind=kind), kind) for kind in ("element", "scale")])
 
 
-def wander(pairs: pl.DataFrame, reference: Reference) -> dict[str, float]:
-    """Return, from heats where nothing is wrong, how much further lots are off together than they should
-    be by chance: the root mean square in standard deviations, and 1 at least.
+def wander(of_plants: list[pl.DataFrame]) -> dict[str, float]:
+    """Return, from the changes of heats where nothing is wrong, how much further than by chance everything
+    ("scale") and each element that can be judged seems to change: the root mean square in standard
+    deviations, and 1 at least.
     """
-    off = off_together(pairs, reference).with_columns(pl.coalesce("element", pl.lit("scale")).alias("of"))
+    z = pl.col("estimate") / pl.col("sd")
     figures = (
-        off.group_by("of").agg((pl.col("estimate") / pl.col("sd")).pow(2).mean().sqrt().clip(1.0)).sort("of")
-    )
-    return dict(figures.iter_rows())
-
-
-def off_together(pairs: pl.DataFrame, reference: Reference) -> pl.DataFrame:
-    """Return every look: `kind`, `element`, `row`, `since`, `estimate`, by how much more than in all heats
-    before its window the lots bring, and `sd`. There must have been as many heats before as are in it: a
-    model that is a little off from its first heat on is no instrument that has changed.
-    """
-    known = pairs.join(spread_frame(reference), on=["additive", "element"])
-    sums = (
-        known.lazy()
-        .with_columns((pl.col("row") // LOOK_EVERY).cast(pl.Int64).alias("block"))
-        .group_by("block", *LOT)
+        pl.concat(of_plants)
+        .with_columns(
+            pl.coalesce("element", "kind").alias("of"), (pl.col("row") + 1 - pl.col("since")).alias("ago")
+        )
+        .group_by("of")
         .agg(
-            (pl.col("x") * pl.col("y")).sum().alias("sxy"),
-            (pl.col("x") ** 2).sum().alias("sxx"),
-            pl.col("sd_rel").first(),
+            z.pow(2).mean().sqrt().clip(1.0).alias("factor"),
+            pl.col("sd").filter(pl.col("ago") == pl.col("ago").max()).median(),
         )
-        .sort("block")
-        .collect()
-        .lazy()
+        .filter(pl.col("sd") * pl.col("factor") * SHOWS_FROM <= MATTERS_REL)
+        .sort("of")
     )
-    blocks_in_all = (known["row"][-1] if known.height else 0) // LOOK_EVERY
-    found = []
-    for window in WINDOWS:
-        blocks = window // LOOK_EVERY
-        ends = pl.int_ranges(pl.col("block"), pl.col("block") + blocks).alias("end")
-        lot = (
-            sums.with_columns(ends)
-            .explode("end")
-            .filter(pl.col("end").is_between(2 * blocks - 1, blocks_in_all - 1))
-            .group_by("end", *LOT)
-            .agg(pl.col("sxy").sum(), pl.col("sxx").sum(), pl.col("sd_rel").first())
-        )
-        for kind, by in (("element", ["element"]), ("scale", [])):
-            now = _told(lot).group_by("end", *by).agg(pl.col("weighted").sum(), pl.col("sure").sum())
-            found.append(
-                now.with_columns((pl.col("end") - blocks).alias("before"))
-                .sort("before")
-                .join_asof(
-                    _before(sums, by),
-                    left_on="before",
-                    right_on="block",
-                    by=by or None,
-                    suffix="_before",
-                    check_sortedness=False,
-                )
-                .drop_nulls("sure_before")
-                .select(
-                    pl.lit(kind).alias("kind"),
-                    pl.col("element") if by else pl.lit(None, dtype=pl.String).alias("element"),
-                    ((pl.col("end") + 1) * LOOK_EVERY - 1).alias("row"),
-                    ((pl.col("end") + 1 - blocks) * LOOK_EVERY).alias("since"),
-                    (
-                        pl.col("weighted") / pl.col("sure")
-                        - pl.col("weighted_before") / pl.col("sure_before")
-                    ).alias("estimate"),
-                    (1 / pl.col("sure") + 1 / pl.col("sure_before")).sqrt().alias("sd"),
-                )
-            )
-    return pl.concat(found).collect()
-
-
-def _told(sums: pl.LazyFrame) -> pl.LazyFrame:
-    """How surely each lot tells, by the spread of such lots and what its heats tell; and its estimate by
-    that weight.
-    """
-    return (
-        sums.filter(pl.col("sxx") > 0)
-        .with_columns((1 / (pl.col("sd_rel") ** 2 + 1 / pl.col("sxx"))).alias("sure"))
-        .with_columns((pl.col("sxy") / pl.col("sxx") * pl.col("sure")).alias("weighted"))
-    )
-
-
-def _before(sums: pl.LazyFrame, by: list[str]) -> pl.LazyFrame:
-    """The same of all heats up to and with a block, every lot once: summed up by what each block adds."""
-    figures = pl.col("sure", "weighted")
-    told = _told(sums.with_columns(pl.col("sxy", "sxx").cum_sum().over(LOT)))
-    added = told.with_columns(figures - figures.shift(1, fill_value=0.0).over(LOT))
-    of_blocks = added.group_by("block", *by).agg(figures.sum()).sort("block")
-    return of_blocks.with_columns(figures.cum_sum().over(by) if by else figures.cum_sum())
+    return dict(figures.select("of", "factor").iter_rows())

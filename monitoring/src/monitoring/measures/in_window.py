@@ -7,8 +7,16 @@ import polars as pl
 from monitoring.measures.treatments import ROW, final_chemistry, unrolled
 
 
-def windows_met(treatments: pl.LazyFrame) -> pl.LazyFrame:
-    """Return one row per treatment that can be judged, with `in_window`.
+def windows_met(treatments: pl.LazyFrame, final: pl.LazyFrame | None = None) -> pl.LazyFrame:
+    """Return one row per treatment that can be judged, with `in_window`: by its final sample, or as if
+    `final` (treatment, element, `pct`, `below_pct`) had been measured.
+    """
+    measured = final_chemistry(treatments) if final is None else final
+    return judged_elements(treatments, measured).group_by(ROW).agg(pl.col("met").all().alias("in_window"))
+
+
+def judged_elements(treatments: pl.LazyFrame, final: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the rows of `final` that can be judged, with their windows and `met`.
 
     An element is judged where its window has a bound and the final sample tells on which side of it the
     element is. Not measured tells nothing. Below the detection limit tells where the limit is on the same
@@ -29,9 +37,7 @@ def windows_met(treatments: pl.LazyFrame) -> pl.LazyFrame:
     return (
         unrolled(treatments, "windows")
         .filter(pl.col("min_pct").is_not_null() | pl.col("max_pct").is_not_null())
-        .join(final_chemistry(treatments), on=[ROW, "element"])
-        .select(ROW, (above_minimum & under_maximum).alias("met"))
+        .join(final, on=[ROW, "element"])
+        .with_columns((above_minimum & under_maximum).alias("met"))
         .drop_nulls("met")
-        .group_by(ROW)
-        .agg(pl.col("met").all().alias("in_window"))
     )

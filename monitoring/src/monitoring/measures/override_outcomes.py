@@ -11,7 +11,7 @@ import polars as pl
 
 from monitoring.measures.in_window import windows_met
 from monitoring.measures.overrides import overrides
-from monitoring.measures.treatments import ROW, final_chemistry, in_force, unrolled, with_final_chemistry
+from monitoring.measures.treatments import ROW, final_chemistry, in_force, unrolled
 
 COLUMNS = [
     "plant_id",
@@ -69,7 +69,7 @@ def override_outcomes(rows: pl.LazyFrame) -> list[Overridden]:
         )
         .join(windows_met(treatments), on=ROW, how="left")
         .join(
-            windows_met(_had_y_been_taken(treatments)).rename({"in_window": "y_in_window"}),
+            windows_met(treatments, _had_y_been_taken(treatments)).rename({"in_window": "y_in_window"}),
             on=ROW,
             how="left",
         )
@@ -97,7 +97,7 @@ def _had_y_been_taken(treatments: pl.LazyFrame) -> pl.LazyFrame:
     for_y = unrolled(treatments, "recommended_predicted").select(ROW, "element", y_pct="predicted_pct")
     for_weighed = unrolled(treatments, "weighed_predicted").select(ROW, "element", own_pct="predicted_pct")
     moved = for_y.join(for_weighed, on=[ROW, "element"])
-    final = (
+    return (
         final_chemistry(treatments)
         .join(moved, on=[ROW, "element"], how="left")
         .with_columns(
@@ -105,4 +105,3 @@ def _had_y_been_taken(treatments: pl.LazyFrame) -> pl.LazyFrame:
         )
         .join(moved.select(ROW).unique(), on=ROW, how="semi")
     )
-    return with_final_chemistry(treatments, final)

@@ -42,16 +42,3 @@ def final_chemistry(treatments: pl.LazyFrame) -> pl.LazyFrame:
     return unrolled(final.unique(ROW, keep="last", maintain_order=True), "chemistry").filter(
         pl.col("pct").is_not_null() | pl.col("below_pct").is_not_null()
     )
-
-
-def with_final_chemistry(treatments: pl.LazyFrame, final: pl.LazyFrame) -> pl.LazyFrame:
-    """Return the treatments of `final` as if its rows (treatment, element, `pct`, `below_pct`) had been
-    measured.
-    """
-    sample = pl.struct(pl.lit(True).alias("is_final"), pl.lit(0).alias("sampled_at"), pl.col("chemistry"))
-    samples = (
-        final.group_by(ROW)
-        .agg(pl.struct("element", "pct", "below_pct").alias("chemistry"))
-        .select(ROW, pl.concat_list(sample).alias("samples"))
-    )
-    return treatments.drop("samples").join(samples, on=ROW)

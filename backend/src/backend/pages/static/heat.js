@@ -1,4 +1,5 @@
-// One heat: what is typed is predicted at once. The outcome is affine in the kilograms, so base + slope × difference is exact.
+// One heat: what is typed is predicted at once. The outcome is affine in the kilograms, so base + slope × difference is exact;
+// the square of the interval's half is a fixed part's plus that of what the kilograms bring.
 import { kilograms as kg, money, percent, signed } from "./format.js";
 import { onNews, refresh } from "./page.js";
 
@@ -17,32 +18,42 @@ const typed = (bin) => Number(bin.input.value.replace(",", ".")) || 0;
 const differs = (bin) =>
   Math.abs(typed(bin) - bin.recommended) > Math.max(bin.increment, 0.02 * bin.recommended) + 0.001;
 
-function verdict(estimate, shift) {
-  const { min, max, low, high } = estimate;
-  const value = estimate.predicted + shift;
+// wt % and the interval's half for what is typed.
+function predict({ predicted, half, slope, growth }) {
+  let value = predicted;
+  let before = 0;
+  let after = 0;
+  for (const bin of bins) {
+    value += (slope[bin.name] || 0) * (typed(bin) - bin.start);
+    before += (growth[bin.name] || 0) * bin.start;
+    after += (growth[bin.name] || 0) * typed(bin);
+  }
+  return { value, half: half === null ? null : Math.sqrt(Math.max(half ** 2 - before ** 2, 0) + after ** 2) };
+}
+
+function verdict({ min, max }, { value, half }) {
   if (min === null && max === null) return "";
   if (min !== null && value < min) return "low";
   if (max !== null && value > max) return "high";
   const sticksOut =
-    low !== null && ((min !== null && low + shift < min) || (max !== null && high + shift > max));
+    half !== null && ((min !== null && value - half < min) || (max !== null && value + half > max));
   return sticksOut ? "tight" : "inside";
 }
 
 function showElement(element, estimate) {
-  let shift = 0;
-  for (const bin of bins) shift += (estimate.slope[bin.name] || 0) * (typed(bin) - bin.start);
-  const judged = verdict(estimate, shift);
+  const now = predict(estimate);
+  const judged = verdict(estimate, now);
   const row = document.querySelector(`tr[data-element="${element}"]`);
   row.className = judged;
-  row.querySelector(".predicted-text").textContent = percent(estimate.predicted + shift);
+  row.querySelector(".predicted-text").textContent = percent(now.value);
   row.querySelector(".verdict").textContent = judged ? `${SIGNS[judged]} ${data.verdicts[judged]}` : "";
   const bar = row.querySelector("svg.bar");
   if (bar) {
     const { left, right } = bar.dataset;
     const x = (pct) => Math.min(Math.max((pct - left) / (right - left), 0), 1) * BAR_WIDTH;
-    bar.querySelector(".predicted").setAttribute("cx", x(estimate.predicted + shift));
-    bar.querySelector(".interval")?.setAttribute("x1", x(estimate.low + shift));
-    bar.querySelector(".interval")?.setAttribute("x2", x(estimate.high + shift));
+    bar.querySelector(".predicted").setAttribute("cx", x(now.value));
+    bar.querySelector(".interval")?.setAttribute("x1", x(now.value - now.half));
+    bar.querySelector(".interval")?.setAttribute("x2", x(now.value + now.half));
   }
   return judged;
 }
