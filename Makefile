@@ -21,9 +21,9 @@ test:  ## on a fresh machine: every component's checks and tests, then contract 
 	@$(RUNNER) doctor
 	@ci/each 2 "check test" $(COMPONENTS) -- 1 "check test" tests
 
-verify:  ## what is slow: every endpoint fuzzed, browser, kill -9 under load, a lake in a store, a whole demo, a short load run, a model reproduced and its image, the lifecycles
+verify:  ## what is slow: every endpoint fuzzed, browser, kill -9 under load, a lake in a store, a whole demo, a short load run, a model reproduced and its image, the product in containers, the lifecycles
 	@$(RUNNER) doctor
-	@ci/each 1 verify infra/local -- 1 fuzz backend -- 1 browser tests -- 1 chaos tests -- 1 store tests -- 1 load-run tests -- 1 release tests -- 1 twofold tests
+	@ci/each 1 verify infra/local -- 1 fuzz backend -- 1 browser tests -- 1 chaos tests -- 1 store tests -- 1 load-run tests -- 1 release tests -- 1 compose tests -- 1 twofold tests
 
 test-twofold:  ## the proof that software and models are released apart
 	@$(MAKE) --no-print-directory -C tests twofold
