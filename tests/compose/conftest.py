@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from contracts import ROOT
 
 HISTORY_HEATS = 600
+MORE_HISTORY = timedelta(days=60)  # between the ends of two histories
 
 
 @dataclass(frozen=True)
@@ -126,9 +128,18 @@ def second_version(composed: Composed) -> str:
 def train_again(composed: Composed) -> str:
     """Import more of the simulated plant's past, train, and return the version that came of it."""
     before = {path.name for path in (composed.folder / "models").iterdir() if not path.is_symlink()}
-    seed = str(1 + len(before))  # another past each time, else there would be nothing to learn
+    seed = 1 + len(before)  # another past each time, else there would be nothing to learn
     history = f"/data/plant/more-{seed}"
-    many = ("--heats", str(2 * HISTORY_HEATS), "--seed", seed)
+    # And a newer one: a candidate that has learnt from older heats than the champion is refused.
+    end_at = datetime(2026, 1, 1, tzinfo=UTC) + (seed - 1) * MORE_HISTORY
+    many = (
+        "--heats",
+        str(2 * HISTORY_HEATS),
+        "--seed",
+        str(seed),
+        "--end-at",
+        f"{end_at:%Y-%m-%dT%H:%M:%SZ}",
+    )
     composed.compose("run", "--rm", "--no-deps", "plant-simulator", "history", *many, "--output", history)
     mapping = ("--mapping", f"{history}/mapping.yaml", "--input", history)
     composed.compose("run", "--rm", "ml-pipeline", "import", *mapping)
