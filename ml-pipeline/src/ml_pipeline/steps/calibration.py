@@ -1,7 +1,7 @@
 """What comes after the fit: the slow state that helps, and intervals as wide as newer heats ask for."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -133,13 +133,7 @@ def _smallest(off: SlowState, without: float, mean_error: Callable[[SlowState], 
             best, smallest = candidate, found
     if best is off:
         return off
-    for name, values in (("prior_heats", PRIOR_HEATS), ("lot_sd", LOT_SDS)):
-        for value in values:
-            candidate = msgspec.structs.replace(best, **{name: value})
-            found = mean_error(candidate)
-            if found < smallest:
-                best, smallest = candidate, found
-    return best
+    return _improved(best, smallest, {"prior_heats": PRIOR_HEATS, "lot_sd": LOT_SDS}, mean_error)
 
 
 def _can_wander(of: _Past, recovery_sd: float) -> bool:
@@ -163,7 +157,18 @@ def _wandering(
             best, smallest = candidate, found
     if best is steady:
         return steady
-    for name, values in (("recovery_half_life_heats", RECOVERY_HALF_LIVES), ("prior_heats", PRIOR_HEATS)):
+    tried = {"recovery_half_life_heats": RECOVERY_HALF_LIVES, "prior_heats": PRIOR_HEATS}
+    return _improved(best, smallest, tried, mean_error)
+
+
+def _improved(
+    best: SlowState,
+    smallest: float,
+    tried: Mapping[str, Sequence[float]],
+    mean_error: Callable[[SlowState], float],
+) -> SlowState:
+    """One setting after the other, each with the best of those before."""
+    for name, values in tried.items():
         for value in values:
             candidate = msgspec.structs.replace(best, **{name: value})
             found = mean_error(candidate)
