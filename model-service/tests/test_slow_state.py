@@ -270,7 +270,11 @@ def test_no_lot_is_believed_further_off_than_one_can_be() -> None:
 
 
 def _settings(
-    noise_sd: float, bias_sd: float = 0.0, lot_sd: float = 0.0, recovery_sd: float = 0.0, half_life: float = 1.0
+    noise_sd: float,
+    bias_sd: float = 0.0,
+    lot_sd: float = 0.0,
+    recovery_sd: float = 0.0,
+    half_life: float = 1.0,
 ) -> Settings:
     of_one = (noise_sd, bias_sd, 8.0, lot_sd, recovery_sd, half_life)
     return Settings(*(np.array([value]) for value in of_one))
@@ -280,7 +284,11 @@ def _wandering(bundle: Bundle, recovery_sd: float = 0.02) -> Bundle:
     """What stays of the manganese wanders, and hardly anything else does."""
     tapping = bundle.parameters.stations["tapping"]
     slow = SlowState(
-        residual_sd_pct=0.01, prior_heats=20.0, lot_sd=0.001, recovery_sd=recovery_sd, recovery_half_life_heats=4.0
+        residual_sd_pct=0.01,
+        prior_heats=20.0,
+        lot_sd=0.001,
+        recovery_sd=recovery_sd,
+        recovery_half_life_heats=4.0,
     )
     manganese = replace(tapping.elements["Mn"], recovery_sd=0.02, slow_state=slow)
     stations = {"tapping": replace(tapping, elements={**tapping.elements, "Mn": manganese})}
@@ -307,7 +315,10 @@ def test_a_recovery_that_fell_lowers_the_slope_more_than_the_constant(bundle: Bu
 
     assert usual.correction_pct < -0.02
     assert abs(nothing.correction_pct) < 0.25 * abs(usual.correction_pct)
-    assert usual.slope_pct_per_kg["FeMnHC"] < 0.985 * _manganese_of(steady, 0.0, recent).slope_pct_per_kg["FeMnHC"]
+    assert (
+        usual.slope_pct_per_kg["FeMnHC"]
+        < 0.985 * _manganese_of(steady, 0.0, recent).slope_pct_per_kg["FeMnHC"]
+    )
     assert _manganese_of(wandering, 1345.0, []).correction_pct == 0.0
 
 

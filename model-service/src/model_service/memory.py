@@ -3,7 +3,7 @@ as certified.
 
 A Gaussian process in closed form. Residual of heat i (0 the newest) of one element, a_i = sum_k added_ik:
 
-    r_i = bias_i + recovery_i * a_i + sum_k lot_k * added_ik + jump (newest heats, where one is seen) + noise_i
+    r_i = bias_i + recovery_i * a_i + sum_k lot_k * added_ik + jump (newest heats, if one is seen) + noise_i
     cov(bias_i, bias_j) = bias_sd^2 * 2^(-|i - j| / half_life),   lot_k ~ N(0, lot_sd^2) of its certificate
     cov(recovery_i, recovery_j) = recovery_sd^2 * 2^(-|i - j| / recovery_half_life)
 
@@ -36,8 +36,8 @@ _MOST_APART = 4.0  # sd; a gross error tells no more of the scatter
 
 
 class Settings(NamedTuple):
-    """Per series (b,): sd of the noise and of the bias (wt %), the bias' half-life in heats, sd of lots and of
-    the recovery (shares of what is added), the recovery's half-life."""
+    """Per series (b,): sd of the noise and of the bias (wt %), the bias' half-life in heats, sd of lots
+    (share of the certificate) and of the recovery (share of what is added), the recovery's half-life."""
 
     noise_sd: Array
     bias_sd: Array

@@ -72,8 +72,9 @@ def estimates(
 ) -> dict[str, ElementEstimate]:
     """Return every known element after `added_kg` kilograms of the offers.
 
-    The interval is as wide as the last heats scatter, and narrower by what they tell of the recovery; `sd_pct`
-    is not, so that who judges the base prediction by it is not told that a model gone wrong is merely unsure.
+    The interval is as wide as the last heats scatter, and narrower by what they tell of the recovery;
+    `sd_pct` is not, so that who judges the base prediction by it is not told that a model gone wrong is
+    merely unsure.
     """
     kilograms = np.asarray(added_kg, dtype=float)
     base, corrected = base_pct(outcome, kilograms).tolist(), correction.pct(outcome, kilograms).tolist()

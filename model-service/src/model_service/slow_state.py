@@ -1,4 +1,4 @@
-"""The slow state: what the last heats' residuals say about this one: bias of the station, recoveries, lots."""
+"""The slow state: what the last heats' residuals say of this one: bias of the station, recoveries, lots."""
 
 import math
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ class Correction(NamedTuple):
         return pct
 
     def _more_per_kg(self, outcome: Outcome) -> NDArray[np.float64]:
-        """What lots and recoveries add to the effect of a kilogram (j, e): never less than takes all of it."""
+        """What lots and recoveries add to the effect of a kilogram (j, e), and at most take from it: all."""
         more = outcome.added_per_kg * (self.lots + self.recovery)
         return np.maximum(more, np.minimum(-outcome.gain_per_kg, 0.0))
 
@@ -86,8 +86,8 @@ def slow_state(
     bias, by_lot = np.zeros(len(elements)), np.zeros((len(offers), len(elements)))
     recovery, recovery_told = np.zeros((2, len(elements)))
     if not ordered:
-        counts, scattering = [0] * len(elements), np.ones(len(elements))
-        return Correction(bias, counts, len(recent_heats), by_lot, scattering, recovery, recovery_told)
+        none, usual = [0] * len(elements), np.ones(len(elements))
+        return Correction(bias, none, len(recent_heats), by_lot, usual, recovery, recovery_told)
     finished = [_finished(bundle, recent) for recent in ordered]
     of = _constants(station, tuple(elements))
     told = np.concatenate([heat.told_pct for heat in finished]).reshape(len(finished), 2, -1)
@@ -113,7 +113,7 @@ def slow_state(
 
 class _Constants(NamedTuple):
     """Of some elements of a station: their columns in what is remembered of a finished heat, places of those
-    whose bias is remembered, the usual scatter, how many heats that counts as, and the recovery's variance."""
+    whose bias is remembered, the usual scatter, how many heats that counts as, the recovery's variance."""
 
     columns: NDArray[np.intp]
     remembering: list[int]

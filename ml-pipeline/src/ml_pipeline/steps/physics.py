@@ -41,8 +41,8 @@ prior no longer grows. Where additions vary, as many tell all; where they say li
 say."""
 PRIOR_VARIANCE_HEATS = 30.0
 GROSS_SD = 3.0
-"""Deviations beyond which a residual says no more of them: recoveries have long tails, and a few lost additions
-made every heat's interval too wide. What all heats are wider by is found again in the conformal factor."""
+"""Deviations beyond which a residual says no more of them: recoveries have long tails, and a few lost
+additions made every heat's interval too wide. What tails ask for comes with the conformal factor."""
 MOST_DEBIT = 2.0
 LEAST_SD, MOST_RECOVERY_SD = 0.3, 3.0
 """Multiples of the prior's deviations that no plant is believed to leave."""
