@@ -18,12 +18,12 @@ FALSE_ALARMS, HEATS = 1.0, 2000
 TREATMENTS = 2 * HEATS  # a heat is treated at tapping and at the ladle furnace
 
 SHARES: dict[Kind, float] = {
-    "lot": 0.78,
-    "element": 0.08,
+    "lot": 0.81,
+    "element": 0.07,
     "scale": 0.03,
-    "grade": 0.03,
+    "grade": 0.02,
     "input": 0.03,
-    "people": 0.05,
+    "people": 0.04,
 }
 LOOK_EVERY = 10  # treatments, where windows are looked at
 

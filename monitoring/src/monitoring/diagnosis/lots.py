@@ -22,7 +22,7 @@ from monitoring.diagnosis.looks import beyond
 from monitoring.diagnosis.reference import LotSpread, Reference
 from monitoring.measures.treatments import ROW
 
-LOOK_AT = {6: (1.6, 0.6), 15: (1.0, 0.3), 30: (1.1, 0.3)}
+LOOK_AT = {6: (1.6, 0.6), 15: (1.0, 0.3), 30: (1.25, 0.3)}
 """After so many heats in which the lot was tipped, at whichever station: how many times the limit it must be
 off by then, and how much they must tell at least, in units of what is known of such lots anyway. Of few heats
 little is known, and every look costs: so there are few, and one when it begins to matter. Where six heats
