@@ -79,7 +79,7 @@ def running(
 
 
 def wait_for(port: int, path: str, process: "subprocess.Popen[bytes]", seconds: float = 240.0) -> None:
-    """Return as soon as a server answers with success. Raises RuntimeError where it ends, or does not within `seconds`."""
+    """Return as soon as a server answers with 200. Raises RuntimeError where it takes more than `seconds`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and process.poll() is None:
         try:
