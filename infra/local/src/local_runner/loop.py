@@ -169,8 +169,8 @@ def one_cause(
         after, first = story.heats() - begun, story.treatments()[begun]["heat_no"]
         story.tell(
             "check",
-            f"It is called {cause.replace('_', ' ')}, as it should be, {after} heats after it began. "
-            f"It began about heat {first}; the alarm says heat {found['since_heat']}.",
+            f"It is named as what it is ({diagnosis}: {cause.replace('_', ' ')}), {after} heats after it "
+            f"began. That was about heat {first}; the alarm says heat {found['since_heat']}.",
         )
         story.play(60, "60 heats more")
         _no_retraining(story)
