@@ -12,15 +12,16 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable, WriterProperties, write_deltalake
 
 BETWEEN = timedelta(minutes=40)
+WRITTEN = WriterProperties(compression="SNAPPY", max_row_group_size=1000)  # as monitoring writes
 
 
 def fill(rows: pa.Table, lake: Path, treatments: int) -> None:
     taken = rows.group_by(["heat_uid", "station", "treatment_no"]).aggregate([]).num_rows
     for number in range(-(-treatments // taken)):
-        write_deltalake(lake / "heats", copied(rows, number), mode="append")
+        write_deltalake(lake / "heats", copied(rows, number), mode="append", writer_properties=WRITTEN)
 
 
 def go_on(rows: pa.Table, lake: Path, seconds: float) -> None:
@@ -28,7 +29,7 @@ def go_on(rows: pa.Table, lake: Path, seconds: float) -> None:
     copies = DeltaTable(lake / "heats").count() // rows.num_rows + 1
     more = copied(rows, copies)
     for row in range(more.num_rows):
-        write_deltalake(lake / "heats", more.slice(row, 1), mode="append")
+        write_deltalake(lake / "heats", more.slice(row, 1), mode="append", writer_properties=WRITTEN)
         time.sleep(seconds)
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, Field, Schema
 from deltalake.schema import PrimitiveType
@@ -157,3 +158,15 @@ def test_vacuum_keeps_what_may_still_be_asked_for_and_deletes_the_rest(lake: Pat
     )
     assert tables.vacuum(heats.table_uri) == 3
     assert DeltaTable(lake / "heats").count() == 3
+
+
+def test_one_heat_can_be_read_without_those_around_it(lake: Path) -> None:
+    rows = [as_row(completed(number), number) for number in range(1, 2502)]
+    append(open_table(lake, "heats"), rows, stream="PRODUCT then", after=0, upto=len(rows))
+    append(open_table(lake, "heats"), rows[:1], stream="PRODUCT now", after=0, upto=1)
+    compact(str(lake / "heats"))
+
+    (file,) = open_table(lake, "heats").file_uris()
+    groups = pq.read_metadata(file)
+    assert max(groups.row_group(n).num_rows for n in range(groups.num_row_groups)) == 1000
+    assert {groups.row_group(0).column(n).compression for n in range(groups.num_columns)} == {"SNAPPY"}

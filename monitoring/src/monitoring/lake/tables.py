@@ -13,7 +13,15 @@ from typing import Any, Literal
 
 import polars as pl
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction, write_deltalake
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    Field,
+    Schema,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from monitoring.errors import PositionMovedError, UnreadableLakeError
@@ -33,6 +41,8 @@ RETENTION = {
     "delta.deletedFileRetentionDuration": "interval 365 days",
 }
 COMPACTED_FILE_BYTES = 16_000_000  # rewritten in well under a second, so collecting does not fall behind
+# Whoever looks for one heat reads the lists of all rows of its group.
+WRITTEN = WriterProperties(compression="SNAPPY", max_row_group_size=1000)
 
 
 def delta_schema(name: TableName) -> Schema:
@@ -125,7 +135,11 @@ def append(table: DeltaTable, rows: list[dict[str, Any]], *, stream: str, after:
     transaction = Transaction(_application(stream), upto)
     try:
         write_deltalake(
-            table, batch, mode="append", commit_properties=CommitProperties(app_transactions=[transaction])
+            table,
+            batch,
+            mode="append",
+            writer_properties=WRITTEN,
+            commit_properties=CommitProperties(app_transactions=[transaction]),
         )
     except CommitFailedError as error:
         raise PositionMovedError(
@@ -140,7 +154,9 @@ def compact(table_path: str) -> int:
     other one wins.
     """
     try:
-        done = DeltaTable(table_path).optimize.compact(target_size=COMPACTED_FILE_BYTES)
+        done = DeltaTable(table_path).optimize.compact(
+            target_size=COMPACTED_FILE_BYTES, writer_properties=WRITTEN
+        )
     except CommitFailedError:
         return 0
     return int(done["numFilesRemoved"]) - int(done["numFilesAdded"])
