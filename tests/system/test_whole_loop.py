@@ -87,11 +87,9 @@ def test_a_lake_that_is_made_of_the_backends_export_holds_the_same_as_one_that_w
         "BACKEND_DATABASE_URL": f"sqlite:///{played.folder / 'backend.sqlite'}",
         "MONITORING_LAKE": str(tmp_path / "lake"),
     }
-    for command in (
-        [ROOT / "backend/.venv/bin/backend", "export-heats", tmp_path / "heats.jsonl"],
-        [ROOT / "monitoring/.venv/bin/monitoring", "backfill", tmp_path / "heats.jsonl"],
-    ):
-        subprocess.run(command, env=os.environ | settings, check=True)
+    for component, command in (("backend", "export-heats"), ("monitoring", "backfill")):
+        program = ROOT / component / ".venv" / "bin" / component
+        subprocess.run([program, command, tmp_path / "heats.jsonl"], env=os.environ | settings, check=True)
     # The message that a row came in is another; what it told is the same.
     of_the_message = ["event_id", "stream", "stream_seq"]
 
