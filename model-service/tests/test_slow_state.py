@@ -8,8 +8,11 @@ from msgspec.structs import replace
 from model_service.contracts import Addition, ElementEstimate, PredictionRequest, RecentHeat
 from model_service.memory import Settings, effects
 from model_service.model import Bundle, make_bundle
+from model_service.outcome import known_elements, outcome_of
 from model_service.parameters import SlowState
 from model_service.prediction import predict
+from model_service.recommendation import recommend
+from model_service.slow_state import Correction
 
 MEASURED = {"Mn": 0.80, "Si": 0.20}
 
@@ -256,7 +259,7 @@ def test_gross_errors_widen_intervals_by_a_bounded_share(bundle: Bundle) -> None
 
 def test_no_lot_is_believed_further_off_than_one_can_be() -> None:
     """Thirty heats of a lot that came out as if it held nothing, and next to nothing of a second."""
-    settings = Settings(np.array([0.01]), np.array([0.004]), np.array([8.0]), np.array([0.006]))
+    settings = _settings(noise_sd=0.01, bias_sd=0.004, lot_sd=0.006)
     added = np.zeros((1, 30, 2))
     added[0, :, 0], added[0, ::7, 1] = 1.0, 1e-7
 
@@ -264,3 +267,149 @@ def test_no_lot_is_believed_further_off_than_one_can_be() -> None:
 
     assert found.lots[0, 0] == pytest.approx(-0.3)
     assert abs(found.lots[0, 1]) < 1e-3
+
+
+def _settings(
+    noise_sd: float,
+    bias_sd: float = 0.0,
+    lot_sd: float = 0.0,
+    recovery_sd: float = 0.0,
+    half_life: float = 1.0,
+) -> Settings:
+    of_one = (noise_sd, bias_sd, 8.0, lot_sd, recovery_sd, half_life)
+    return Settings(*(np.array([value]) for value in of_one))
+
+
+def _wandering(bundle: Bundle, recovery_sd: float = 0.02) -> Bundle:
+    """What stays of the manganese wanders, and hardly anything else does."""
+    tapping = bundle.parameters.stations["tapping"]
+    slow = SlowState(
+        residual_sd_pct=0.01,
+        prior_heats=20.0,
+        lot_sd=0.001,
+        recovery_sd=recovery_sd,
+        recovery_half_life_heats=4.0,
+    )
+    manganese = replace(tapping.elements["Mn"], recovery_sd=0.02, slow_state=slow)
+    stations = {"tapping": replace(tapping, elements={**tapping.elements, "Mn": manganese})}
+    return make_bundle(replace(bundle.parameters, stations=stations), {})
+
+
+def _manganese_of(bundle: Bundle, kilograms: float, recent: list[RecentHeat]) -> ElementEstimate:
+    request = asked()
+    told = PredictionRequest(
+        heat=request.heat,
+        additives=request.additives,
+        additions=[Addition(additive="SiMn", added_kg=kilograms)],
+        recent_heats=recent,
+    )
+    return predict(bundle, told).elements["Mn"]
+
+
+def test_a_recovery_that_fell_lowers_the_slope_more_than_the_constant(bundle: Bundle) -> None:
+    wandering, steady = _wandering(bundle), _wandering(bundle, 0.0)
+    base = _manganese_of(wandering, 1345.0, []).predicted_pct
+    recent = recent_heats(asked(), 6, {"Mn": base - 0.03})
+
+    nothing, usual = (_manganese_of(wandering, kg, recent) for kg in (0.0, 1345.0))
+
+    assert usual.correction_pct < -0.02
+    assert abs(nothing.correction_pct) < 0.25 * abs(usual.correction_pct)
+    assert (
+        usual.slope_pct_per_kg["FeMnHC"]
+        < 0.985 * _manganese_of(steady, 0.0, recent).slope_pct_per_kg["FeMnHC"]
+    )
+    assert _manganese_of(wandering, 1345.0, []).correction_pct == 0.0
+
+
+def test_what_the_last_heats_tell_of_the_recovery_narrows_the_interval_and_not_the_sd(bundle: Bundle) -> None:
+    wandering = _wandering(bundle)
+    unknown = _manganese_of(wandering, 1345.0, [])
+    recent = recent_heats(asked(), 8, {"Mn": unknown.predicted_pct})
+
+    told, untold = _manganese_of(wandering, 1345.0, recent), _manganese_of(wandering, 0.0, recent)
+
+    assert _half(told) < 0.95 * _half(unknown)
+    assert _half(untold) == pytest.approx(_half(_manganese_of(wandering, 0.0, [])))
+    assert told.sd_pct == pytest.approx(unknown.sd_pct)
+
+
+def _half(estimate: ElementEstimate) -> float:
+    return (estimate.interval_pct.high - estimate.interval_pct.low) / 2
+
+
+def test_a_recovery_that_moved_is_named_and_used(bundle: Bundle) -> None:
+    wandering = _wandering(bundle)
+    base = _manganese_of(wandering, 1345.0, []).predicted_pct
+    recent = recent_heats(asked(), 6, {"Mn": base - 0.03})
+
+    usual, fallen = (recommend(wandering, asked(recent_heats=heats)) for heats in ([], recent))
+
+    said = dict(reason.rsplit(": ", 1) for reason in fallen.recoveries["Mn"].reasons)
+    assert float(said["recovery in the last 6 heats"]) < -0.02
+    assert fallen.recoveries["Mn"].used < usual.recoveries["Mn"].used - 0.02
+    kilograms = [sum(a.added_kg for a in answer.additions) for answer in (usual, fallen)]
+    assert kilograms[0] < kilograms[1]
+
+
+@pytest.mark.parametrize("absurd", [0.0, 7.9, 100.0])
+def test_one_absurd_heat_barely_moves_a_recovery(bundle: Bundle, absurd: float) -> None:
+    wandering = _wandering(bundle)
+    base = _manganese_of(wandering, 1345.0, []).predicted_pct
+    sober = recent_heats(asked(), 10, {"Mn": base + 0.01})
+    spoilt = [*sober[:-1], replace(sober[-1], chemistry_after={"Mn": absurd})]
+
+    sane, moved = (_manganese_of(wandering, 1345.0, heats).predicted_pct for heats in (sober, spoilt))
+
+    assert moved == pytest.approx(sane, abs=0.004)
+    assert _manganese_of(wandering, 1345.0, spoilt[::-1]).predicted_pct == moved
+
+
+def test_however_lots_and_recoveries_fell_more_of_an_additive_never_leaves_less(bundle: Bundle) -> None:
+    request, station = asked(), bundle.parameters.stations["tapping"]
+    elements = known_elements(station, request.heat)
+    outcome = outcome_of(station, bundle.trees, request.heat, request.additives, elements)
+    count = len(elements)
+    lots, zeros = np.full((len(request.additives), count), -0.3), np.zeros(count)
+    lost = Correction(zeros, [0] * count, 0, lots, np.ones(count), zeros - 0.9, zeros)
+
+    diluted = outcome.slope - outcome.gain_per_kg
+
+    assert np.all(lost.slope(outcome) >= diluted - 1e-15)
+    assert lost.pct(outcome, [100.0] * len(request.additives)) == pytest.approx(
+        np.full(len(request.additives), 100.0) @ (lost.slope(outcome) - outcome.slope)
+    )
+
+
+def test_a_recovery_that_wanders_is_followed_and_its_doubt_is_counted_rightly() -> None:
+    """4,000 plants of which the truth is known: the error left has the variance that is said to be left."""
+    random, heats, series, sd, half_life = np.random.default_rng(11), 31, 4000, 0.04, 1.5
+    keeps = 0.5 ** (1 / half_life)
+    recovery = np.zeros((series, heats))
+    recovery[:, 0] = sd * random.normal(size=series)
+    for i in range(1, heats):
+        recovery[:, i] = keeps * recovery[:, i - 1] + sd * np.sqrt(1 - keeps**2) * random.normal(size=series)
+    brought = random.uniform(0.1, 0.8, (series, heats))
+    residual = recovery * brought + 0.01 * random.normal(size=(series, heats))
+    newest_first = slice(heats - 2, None, -1)
+    settings = Settings(*(np.repeat(value, series) for value in _settings(0.01, 0.0, 0.0, sd, half_life)))
+
+    found = effects(residual[:, newest_first], brought[:, newest_first, None], settings)
+
+    left = recovery[:, -1] - found.recovery
+    assert np.var(left) == pytest.approx(np.mean(sd**2 - found.recovery_told), rel=0.06)
+    assert np.var(left) < 0.75 * sd**2
+    assert np.mean(left) == pytest.approx(0.0, abs=0.002)
+
+
+def test_a_recovery_that_wanders_moves_no_other_element() -> None:
+    random = np.random.default_rng(12)
+    residual, added = 0.01 * random.normal(size=(2, 30)), random.uniform(0.1, 0.8, (2, 30, 2))
+    one, other = _settings(0.01, 0.004, 0.006), _settings(0.01, 0.004, 0.006, 0.03)
+    both = Settings(*(np.concatenate(pair) for pair in zip(one, other, strict=True)))
+
+    together, alone = effects(residual, added, both), effects(residual[:1], added[:1], one)
+
+    assert together.bias[0] == pytest.approx(alone.bias[0], abs=1e-15)
+    assert together.lots[0] == pytest.approx(alone.lots[0], abs=1e-15)
+    assert together.recovery[0] == together.recovery_told[0] == 0.0

@@ -80,6 +80,32 @@ def test_residuals_that_wander_switch_the_slow_state_on() -> None:
     assert slow_state_for(heats(noise)).prior_heats is None
 
 
+def test_a_recovery_that_wanders_is_told_from_a_bias_that_does() -> None:
+    """What is added varies, so that a share of it is no constant; judged on the newest half."""
+    rng = np.random.default_rng(5)
+    fast, slow = np.zeros(N), np.zeros(N)
+    for i in range(1, N):
+        fast[i] = 0.5 * fast[i - 1] + rng.normal()
+        slow[i] = 0.93 * slow[i - 1] + rng.normal()
+    kg = rng.uniform(40.0, 1100.0, N)
+    added_pct = kg / 1140.0
+
+    def found(residual: np.ndarray) -> SlowState:
+        some = heats(residual)
+        lots = [[{"lot": "SiMn 0", "kg": float(one)}] for one in kg]
+        some = some.with_columns(pl.Series("lots.Mn", lots), pl.Series("added_kg.Mn", kg))
+        some = some.with_columns((pl.col("final.Mn") - 0.1 + pl.Series(added_pct)).alias("final.Mn"))
+        fitted = Fitted(model(recovery_sd=0.02), {}, {})
+        judges = [judge(fitted, "Mn", some, some.tail(N // 2))]
+        return best_slow_state(fitted.model.slow_state, judges, station(), "Mn", some, lagged(some))
+
+    noise = 0.001 * rng.normal(size=N)
+
+    assert found(0.02 * fast * added_pct + noise).recovery_sd >= 0.014
+    assert found(0.002 * slow + noise).recovery_sd == 0.0
+    assert found(noise).recovery_sd == 0.0
+
+
 def test_a_lot_off_its_certificate_is_told_by_the_heats_own_lot() -> None:
     """Two lots in turn, one 5 % short: judged on the newest half, each heat by what it was given itself."""
     rng = np.random.default_rng(2)

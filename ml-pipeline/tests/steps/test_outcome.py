@@ -34,6 +34,8 @@ def with_slow_state(bundle: Bundle) -> Bundle:
                 residual_sd_pct=0.01,
                 half_life_heats=6.0,
                 prior_heats=None if name == "P" else 4.0,
+                recovery_sd=0.03 if name == "Mn" else 0.0,
+                recovery_half_life_heats=2.0,
                 scatter_heats=15.0,
                 usual_scatter=0.7,
             ),

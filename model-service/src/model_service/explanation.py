@@ -32,7 +32,7 @@ def recoveries_used(
     added = kilograms @ outcome.added_per_kg
     added_pct = added.tolist()
     gained_pct = (kilograms @ outcome.gain_per_kg).tolist()
-    bias_pct = correction.bias_pct.tolist()
+    bias_pct, wandered = correction.bias_pct.tolist(), correction.recovery.tolist()
     by_lots = _of_lots(kilograms[:, None] * outcome.added_per_kg * correction.lots)
     telling = (added > _TELLING_SD * sd_pct(outcome, 0.0 * added)).tolist()
     result = {}
@@ -50,7 +50,8 @@ def recoveries_used(
             reasons += _reason(f"oxygen to bind {outcome.oxygen_kg_t:.2f} kg/t", -per_pct * burnt_pct)
         reasons += _of_state(station, outcome, e, per_pct)
         reasons += _reason(f"last {correction.residuals[e]} heats", per_pct * bias_pct[e])
-        used = state.recovery + per_pct * (state.offset_pct - burnt_pct + bias_pct[e])
+        reasons += _reason(f"recovery in the last {correction.residuals[e]} heats", wandered[e])
+        used = state.recovery + wandered[e] + per_pct * (state.offset_pct - burnt_pct + bias_pct[e])
         for j, of_lot in by_lots[e]:
             used += of_lot / added_pct[e]
             lot = f"lot {offers[j].lot} of {offers[j].additive}" if offers[j].lot else offers[j].additive

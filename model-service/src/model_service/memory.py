@@ -1,9 +1,11 @@
-"""What the last heats' residuals say of the next: a bias that wanders, and lots that are not as certified.
+"""What the last heats' residuals say of the next: a bias and a recovery that wander, and lots that are not
+as certified.
 
-A Gaussian process in closed form. Residual of heat i (0 the newest) of one element:
+A Gaussian process in closed form. Residual of heat i (0 the newest) of one element, a_i = sum_k added_ik:
 
-    r_i = bias_i + sum_k lot_k * added_ik + jump (newest heats, where one is seen) + noise_i
+    r_i = bias_i + recovery_i * a_i + sum_k lot_k * added_ik + jump (newest heats, if one is seen) + noise_i
     cov(bias_i, bias_j) = bias_sd^2 * 2^(-|i - j| / half_life),   lot_k ~ N(0, lot_sd^2) of its certificate
+    cov(recovery_i, recovery_j) = recovery_sd^2 * 2^(-|i - j| / recovery_half_life)
 
 Robust: it is solved twice, the second time with a heat far from all others counted less, or not at all. Fast:
 where the newest heats together lie off, they get a bias of their own, and a lot that looks worse than its
@@ -35,29 +37,37 @@ _MOST_APART = 4.0  # sd; a gross error tells no more of the scatter
 
 class Settings(NamedTuple):
     """Per series (b,): sd of the noise and of the bias (wt %), the bias' half-life in heats, sd of lots
-    (share of the certificate)."""
+    (share of the certificate) and of the recovery (share of what is added), the recovery's half-life."""
 
     noise_sd: Array
     bias_sd: Array
     half_life: Array
     lot_sd: Array
+    recovery_sd: Array
+    recovery_half_life: Array
 
 
 class Effects(NamedTuple):
-    """Bias of the next heat (b,), wt %, and of each lot (b, k), share of its certificate."""
+    """Bias of the next heat (b,), wt %, and of each lot (b, k), share of its certificate; how much more of an
+    addition stays (b,), and the variance that this takes from the recovery."""
 
     bias: Array
     lots: Array
+    recovery: Array
+    recovery_told: Array
 
 
 class Prior(NamedTuple):
-    """What is believed before any residual of so many heats n, per series b."""
+    """What is believed before any residual of so many heats n, per series b; of recoveries None where none
+    wanders."""
 
     sd: Array
     noise: Array
     wander: Array
     to_next: Array
     lot_variance: Array
+    recovers: Array | None
+    recovers_to_next: Array
 
 
 def effects(residual: Array, added: Array, settings: Settings) -> Effects:
@@ -68,41 +78,59 @@ def effects(residual: Array, added: Array, settings: Settings) -> Effects:
 def prior_of(settings: Settings, heats: int) -> Prior:
     """Return the covariances that follow from the settings alone."""
     fading = (0.5 ** (1.0 / settings.half_life))[:, None] ** np.arange(heats + 1)
-    bias_variance = settings.bias_sd[:, None] ** 2
+    keeping = (0.5 ** (1.0 / settings.recovery_half_life))[:, None] ** np.arange(heats + 1)
+    bias_variance, recovery_variance = settings.bias_sd[:, None] ** 2, settings.recovery_sd[:, None] ** 2
     return Prior(
         sd=settings.noise_sd[:, None],
         noise=settings.noise_sd[:, None] ** 2,
         wander=(bias_variance * fading)[:, _apart(heats)],
         to_next=bias_variance * fading[:, 1:],
         lot_variance=settings.lot_sd[:, None] ** 2,
+        recovers=(recovery_variance * keeping)[:, _apart(heats)] if settings.recovery_sd.any() else None,
+        recovers_to_next=recovery_variance * keeping[:, 1:],
     )
 
 
 def effects_by(prior: Prior, residual: Array, added: Array) -> Effects:
     """As `effects`, for who keeps the prior."""
-    missing = np.isnan(residual)
-    known = ~(missing | _absurd(residual, missing, prior.sd))
+    missing, sd, wander, unsteady = np.isnan(residual), prior.sd, prior.wander, None
+    if prior.recovers is not None:
+        brought = added.sum(axis=2)
+        unsteady = prior.recovers[:, :1, 0] * brought**2
+        sd, wander = np.sqrt(prior.noise + unsteady), wander + _outer(prior.recovers, brought)
+    known = ~(missing | _absurd(residual, missing, sd))
     found = np.where(known, residual, 0.0)
     noise = np.where(known, prior.noise, prior.noise * _NOTHING)
-    wander, to_next, lot_variance = prior.wander, prior.to_next, prior.lot_variance
+    to_next, lot_variance = prior.to_next, prior.lot_variance
 
     of_lots = _of_lots(added, lot_variance)
-    weight = _solved(wander + of_lots, noise, found)
+    weight = _solved(wander + of_lots, noise, found[:, None])[:, 0]
     off = np.where(known, noise * weight / prior.sd, 0.0)
     newest, apart = _jump(off, known), np.abs(off)
+    level: Array | float = 0.0
     if newest is not None:
-        level = (off * newest).sum(axis=1) / np.maximum(newest.sum(axis=1), 1)
-        apart = np.abs(off - newest * level[:, None])
+        level = ((off * newest).sum(axis=1) / np.maximum(newest.sum(axis=1), 1))[:, None] * newest
+        apart = np.abs(off - level)
         step = (_JUMP_SD * prior.sd) ** 2 * newest
         wander, to_next = wander + step[:, :, None] * newest[:, None, :], to_next + step
+    if unsteady is not None:  # a recovery that wanders would explain a gross error
+        apart = np.maximum(apart, np.where(unsteady > 0, np.abs(found - level * prior.sd) / sd, 0.0))
     noise = noise * np.where(apart > _ABSURD, _NOTHING, np.maximum(apart / _HUBER, 1.0) ** 2)
-    information = ((1.0 / noise)[:, None, :] @ added**2)[:, 0, :]
+    hiding = noise if unsteady is None else noise + unsteady
+    information = ((1.0 / hiding)[:, None, :] @ added**2)[:, 0, :]
     widened = _widened(lot_variance, _told(added, weight), information)
     if widened is not None:
         of_lots, lot_variance = _of_lots(added, widened), widened
-    weight = _solved(wander + of_lots, noise, found)
+    of_recovery = None if prior.recovers is None else prior.recovers_to_next * brought
+    both = found[:, None] if of_recovery is None else np.stack((found, of_recovery), axis=1)
+    solved = _solved(wander + of_lots, noise, both)
+    weight = solved[:, 0]
     lots = np.minimum(np.maximum(lot_variance * _told(added, weight), -_MOST_LOT), _MOST_LOT)
-    return Effects((to_next * weight).sum(axis=1), lots)
+    bias = (to_next * weight).sum(axis=1)
+    if of_recovery is None:
+        return Effects(bias, lots, 0.0 * bias, 0.0 * bias)
+    recovery, told = (solved @ of_recovery[:, :, None])[:, :, 0].T
+    return Effects(bias, lots, np.minimum(np.maximum(recovery, -_MOST_LOT), _MOST_LOT), told)
 
 
 def scatter(left: Array, sd: Array, usual: Array, sure: Array) -> Array:
@@ -131,14 +159,14 @@ def _absurd(residual: Array, missing: NDArray[np.bool_], sd: Array) -> NDArray[n
     count = residual.shape[1] - missing.sum(axis=1)
     ordered = np.sort(residual, axis=1)  # nan goes last
     row, last = np.arange(len(residual)), np.maximum(count - 1, 0)
-    if ((ordered[row, last] - ordered[:, 0] <= _ABSURD * sd[:, 0]) & (count > 2)).all():
+    if ((ordered[row, last] - ordered[:, 0] <= _ABSURD * sd.min(axis=1)) & (count > 2)).all():
         return np.False_  # no two are so far from each other
     median = (ordered[row, last // 2] + ordered[row, (last + 1) // 2]) / 2
     middle_of_all = np.where(count > 2, median, 0.0)[:, None]
     far = np.abs(residual - middle_of_all) > _ABSURD * sd  # nan never is
     if not far.any():
         return np.False_
-    alike = np.abs(residual[:, 1:] - residual[:, :-1]) < _ABSURD * sd
+    alike = np.abs(residual[:, 1:] - residual[:, :-1]) < _ABSURD * sd.max(axis=1, keepdims=True)
     confirmed = np.zeros_like(far)
     both = far[:, 1:] & far[:, :-1] & alike
     confirmed[:, 1:] |= both
@@ -153,10 +181,17 @@ def _of_lots(added: Array, lot_variance: Array) -> Array:
     return shared
 
 
-def _solved(covariance: Array, noise: Array, residual: Array) -> Array:
-    """Residuals divided by their `covariance`, which gets the noise here (b, n)."""
+def _outer(covariance: Array, added: Array) -> Array:
+    """Covariance of heats whose recoveries have this one (b, n, n)."""
+    shared: Array = covariance * added[:, :, None] * added[:, None, :]
+    return shared
+
+
+def _solved(covariance: Array, noise: Array, by_heat: Array) -> Array:
+    """Rows `by_heat` (b, m, n) divided by their `covariance`, which gets the noise here (b, m, n)."""
     covariance.reshape(len(covariance), -1)[:, :: noise.shape[1] + 1] += noise
-    return np.asarray(np.linalg.solve(covariance, residual[:, :, None]), dtype=np.float64)[:, :, 0]
+    columns = np.ascontiguousarray(by_heat.transpose(0, 2, 1))
+    return np.asarray(np.linalg.solve(covariance, columns), dtype=np.float64).transpose(0, 2, 1)
 
 
 def _widened(variance: Array, told: Array, information: Array) -> Array | None:

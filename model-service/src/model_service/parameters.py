@@ -89,6 +89,8 @@ class SlowState(Record, frozen=True, kw_only=True):
 
     The bias is as sure as `prior_heats` heats of noise that say 0, and fades by half in `half_life_heats`;
     null switches both off. A lot's true content scatters by `lot_sd` around its certificate (a share of it).
+    What stays of an addition wanders by `recovery_sd` (a share of it, part of the model's) and has lost half
+    of that in `recovery_half_life_heats`; it moves the slope.
     Intervals widen and narrow with how the last heats scatter, mean of |residual| / sd, which is as sure as
     `scatter_heats` heats that say `usual_scatter`; null: they don't.
     """
@@ -97,6 +99,8 @@ class SlowState(Record, frozen=True, kw_only=True):
     half_life_heats: Positive = 8.0
     prior_heats: Positive | None = 6.0
     lot_sd: NotNegative = 0.006
+    recovery_sd: NotNegative = 0.0
+    recovery_half_life_heats: Positive = 1.0
     scatter_heats: Positive | None = None
     usual_scatter: Positive = 0.8
 

@@ -72,15 +72,18 @@ def estimates(
 ) -> dict[str, ElementEstimate]:
     """Return every known element after `added_kg` kilograms of the offers.
 
-    The interval is as wide as the last heats scatter; `sd_pct` is not, so that who judges the base prediction
-    by it is not told that a model gone wrong is merely unsure.
+    The interval is as wide as the last heats scatter, and narrower by what they tell of the recovery;
+    `sd_pct` is not, so that who judges the base prediction by it is not told that a model gone wrong is
+    merely unsure.
     """
     kilograms = np.asarray(added_kg, dtype=float)
     base, corrected = base_pct(outcome, kilograms).tolist(), correction.pct(outcome, kilograms).tolist()
     slopes, lots = correction.slope(outcome).T.tolist(), correction.lots.T.tolist()
     names = [offer.additive for offer in offers]
-    deviation = sd_pct(outcome, kilograms @ outcome.added_per_kg)
-    usual, deviation = (deviation / correction.scatter).tolist(), deviation.tolist()
+    added = kilograms @ outcome.added_per_kg
+    deviation = sd_pct(outcome, added)
+    usual = np.sqrt((deviation / correction.scatter) ** 2 + correction.recovery_told * added**2).tolist()
+    deviation = deviation.tolist()
     # Of the steel that was told, not of what is believed: who edits kilograms knows that mass alone.
     growing = (np.sqrt(outcome.recovery_variance) * (heat.steel_mass_t / outcome.mass_t)).tolist()
     result = {}

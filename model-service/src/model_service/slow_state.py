@@ -1,4 +1,4 @@
-"""The slow state: what the last heats' residuals say about this one, bias of the station and lots."""
+"""The slow state: what the last heats' residuals say of this one: bias of the station, recoveries, lots."""
 
 import math
 from collections.abc import Sequence
@@ -26,14 +26,17 @@ MAIN_PCT = 1.0  # a lot is only judged by elements of which it holds so much, wt
 
 class Correction(NamedTuple):
     """Bias per element (wt %), residuals behind each, heats of no use, per offer and element (j, e) what its
-    lot holds more or less than certified (a share of it), and how many times as far as usual the last heats
-    scatter (e)."""
+    lot holds more or less than certified (a share of it), how many times as far as usual the last heats
+    scatter (e), how much more of an addition stays (e), and the variance that to know it takes from the
+    recovery's (e)."""
 
     bias_pct: Vector
     residuals: list[int]
     unusable: int
     lots: NDArray[np.float64]
     scatter: Vector
+    recovery: Vector
+    recovery_told: Vector
 
     def constant_pct(self, outcome: Outcome) -> Vector:
         """Prediction where nothing is added."""
@@ -42,20 +45,26 @@ class Correction(NamedTuple):
 
     def slope(self, outcome: Outcome) -> NDArray[np.float64]:
         """Effect of a kilogram with what is known of its lot (j, e)."""
-        slope: NDArray[np.float64] = outcome.slope + outcome.added_per_kg * self.lots
+        slope: NDArray[np.float64] = outcome.slope + self._more_per_kg(outcome)
         return slope
 
     def pct(self, outcome: Outcome, added_kg: Sequence[float] | Vector) -> Vector:
         """What is added to the base prediction."""
         kilograms = np.asarray(added_kg, dtype=float)
-        pct: Vector = self.bias_pct + kilograms @ (outcome.added_per_kg * self.lots)
+        pct: Vector = self.bias_pct + kilograms @ self._more_per_kg(outcome)
         return pct
 
+    def _more_per_kg(self, outcome: Outcome) -> NDArray[np.float64]:
+        """What lots and recoveries add to the effect of a kilogram (j, e), and at most take from it: all."""
+        more = outcome.added_per_kg * (self.lots + self.recovery)
+        return np.maximum(more, np.minimum(-outcome.gain_per_kg, 0.0))
+
     def scattering(self, outcome: Outcome) -> Outcome:
-        """The outcome as uncertain as the last heats were."""
+        """The outcome as uncertain as the last heats were, less what they tell of the recovery."""
         square = self.scatter**2
         return outcome._replace(
-            variance=square * outcome.variance, recovery_variance=square * outcome.recovery_variance
+            variance=square * outcome.variance,
+            recovery_variance=square * (outcome.recovery_variance - self.recovery_told),
         )
 
 
@@ -75,8 +84,10 @@ def slow_state(
         [heat for heat in recent_heats if heat.treatment.station == name], key=_completed_at, reverse=True
     )
     bias, by_lot = np.zeros(len(elements)), np.zeros((len(offers), len(elements)))
+    recovery, recovery_told = np.zeros((2, len(elements)))
     if not ordered:
-        return Correction(bias, [0] * len(elements), len(recent_heats), by_lot, np.ones(len(elements)))
+        none, usual = [0] * len(elements), np.ones(len(elements))
+        return Correction(bias, none, len(recent_heats), by_lot, usual, recovery, recovery_told)
     finished = [_finished(bundle, recent) for recent in ordered]
     of = _constants(station, tuple(elements))
     told = np.concatenate([heat.told_pct for heat in finished]).reshape(len(finished), 2, -1)
@@ -88,23 +99,27 @@ def slow_state(
         prior = _prior(station, tuple(elements[e] for e in remembering), len(finished))
         found = effects_by(prior, left[remembering], added)
         bias[remembering] = found.bias
-        left[remembering] -= found.bias[:, None] + (added @ found.lots[:, :, None])[:, :, 0]
+        recovery[remembering] = found.recovery
+        recovery_told[remembering] = np.minimum(found.recovery_told, of.recovery_variance[remembering])
+        share = found.lots + found.recovery[:, None]
+        left[remembering] -= found.bias[:, None] + (added @ share[:, :, None])[:, :, 0]
         for j, offer in enumerate(offers):
             if (k := lots.get(_lot(offer))) is not None:
                 by_lot[j, remembering] = found.lots[:, k]
     unusable = len(recent_heats) - sum([heat.is_of_use for heat in finished])
     wide = scatter(left, sd, of.usual_scatter, of.scatter_heats)
-    return Correction(bias, counts, unusable, by_lot, wide)
+    return Correction(bias, counts, unusable, by_lot, wide, recovery, recovery_told)
 
 
 class _Constants(NamedTuple):
     """Of some elements of a station: their columns in what is remembered of a finished heat, places of those
-    whose bias is remembered, the usual scatter, and how many heats that counts as."""
+    whose bias is remembered, the usual scatter, how many heats that counts as, the recovery's variance."""
 
     columns: NDArray[np.intp]
     remembering: list[int]
     usual_scatter: Vector
     scatter_heats: Vector
+    recovery_variance: Vector
 
 
 @lru_cache(maxsize=256)
@@ -116,6 +131,7 @@ def _constants(station: StationModel, elements: tuple[str, ...]) -> _Constants:
         [e for e, slow in enumerate(slow_states) if slow.prior_heats is not None],
         np.array([slow.usual_scatter for slow in slow_states]),
         np.array([slow.scatter_heats or math.inf for slow in slow_states]),
+        np.array([station.elements[element].recovery_sd ** 2 for element in elements]),
     )
 
 
@@ -138,6 +154,8 @@ def settings_of(slow_states: Sequence[SlowState]) -> Settings:
         bias_sd=sd / np.sqrt([s.prior_heats or np.inf for s in slow_states]),
         half_life=np.array([s.half_life_heats for s in slow_states]),
         lot_sd=np.array([s.lot_sd for s in slow_states]),
+        recovery_sd=np.array([s.recovery_sd for s in slow_states]),
+        recovery_half_life=np.array([s.recovery_half_life_heats for s in slow_states]),
     )
 
 
@@ -207,7 +225,7 @@ def usual_sd(
 
 class _Deviations(NamedTuple):
     """Of each of the elements: noise, its share of the content, and sd of the recovery; and places of those
-    whose lots are judged."""
+    whose lots or recovery are judged."""
 
     elements: tuple[str, ...]
     noise_pct: Vector
@@ -225,8 +243,12 @@ def _deviations(station: StationModel) -> _Deviations:
         np.array([m.noise_sd_pct for m in models]),
         np.array([m.noise_share for m in models]),
         np.array([m.recovery_sd for m in models]),
-        [e for e, m in enumerate(models) if m.slow_state.prior_heats is not None and m.slow_state.lot_sd > 0],
+        [e for e, m in enumerate(models) if _remembers_additions(m.slow_state)],
     )
+
+
+def _remembers_additions(slow: SlowState) -> bool:
+    return slow.prior_heats is not None and (slow.lot_sd > 0 or slow.recovery_sd > 0)
 
 
 def _content_pct(station: StationModel, heat: Heat, element: str) -> float:

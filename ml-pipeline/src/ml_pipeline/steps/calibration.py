@@ -1,7 +1,7 @@
 """What comes after the fit: the slow state that helps, and intervals as wide as newer heats ask for."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -26,6 +26,11 @@ from ml_pipeline.steps.station import LEVEL, MIN_HEATS
 
 HALF_LIVES, PRIOR_HEATS, LOT_SDS = (3.0, 25.0), (2.0, 20.0), (0.0, 0.003, 0.012)
 """What is tried beside the usual slow state, one after the other, each with the best of those before."""
+RECOVERY_SHARES, RECOVERY_HALF_LIVES = (0.7, 1.0), (0.6, 2.0)
+"""How much of the model's sd of the recovery is tried to wander, and in how many heats it has lost half of
+that."""
+HARDLY_WANDERS = 0.2
+"""Share of what residuals scatter by under which a recovery cannot be seen to wander."""
 SLOW_GAIN = 0.995
 TUNING_HEATS = 1500
 NORMAL_FACTOR = 1.6448536269514722
@@ -78,6 +83,9 @@ def best_slow_state(
         return float(np.nanmean(np.abs(errors - told)))
 
     best = _smallest(off, float(np.nanmean(np.abs(errors))), mean_error)
+    recovery_sd = judges[-1].fitted.model.recovery_sd
+    if any(_can_wander(of, recovery_sd) for of in past):
+        best = _wandering(best, mean_error(best), recovery_sd, mean_error)
     apart = msgspec.structs.replace(best, scatter_heats=_HARDLY, usual_scatter=1.0)
     scatter = np.concatenate([_told(of, apart).scatter[of.wanted] for of in past])
     usual = max(float(np.median(scatter)), LEAST_SCATTER)
@@ -125,7 +133,42 @@ def _smallest(off: SlowState, without: float, mean_error: Callable[[SlowState], 
             best, smallest = candidate, found
     if best is off:
         return off
-    for name, values in (("prior_heats", PRIOR_HEATS), ("lot_sd", LOT_SDS)):
+    return _improved(best, smallest, {"prior_heats": PRIOR_HEATS, "lot_sd": LOT_SDS}, mean_error)
+
+
+def _can_wander(of: _Past, recovery_sd: float) -> bool:
+    added = of.lots.added_pct.sum(axis=1)
+    some = added > 0
+    return bool(some.sum() >= MIN_HEATS) and bool(
+        recovery_sd * np.median(added[some]) > HARDLY_WANDERS * np.median(of.sd_pct[some])
+    )
+
+
+def _wandering(
+    steady: SlowState, without: float, recovery_sd: float, mean_error: Callable[[SlowState], float]
+) -> SlowState:
+    """With a recovery that wanders, where that makes the error smaller; the bias then has less to explain."""
+    best, smallest = steady, SLOW_GAIN * without
+    usual = msgspec.structs.replace(steady, prior_heats=steady.prior_heats or max(PRIOR_HEATS))
+    for share in RECOVERY_SHARES:
+        candidate = msgspec.structs.replace(usual, recovery_sd=share * recovery_sd)
+        found = mean_error(candidate)
+        if found < smallest:
+            best, smallest = candidate, found
+    if best is steady:
+        return steady
+    tried = {"recovery_half_life_heats": RECOVERY_HALF_LIVES, "prior_heats": PRIOR_HEATS}
+    return _improved(best, smallest, tried, mean_error)
+
+
+def _improved(
+    best: SlowState,
+    smallest: float,
+    tried: Mapping[str, Sequence[float]],
+    mean_error: Callable[[SlowState], float],
+) -> SlowState:
+    """One setting after the other, each with the best of those before."""
+    for name, values in tried.items():
         for value in values:
             candidate = msgspec.structs.replace(best, **{name: value})
             found = mean_error(candidate)

@@ -42,10 +42,11 @@ def lots_of(station: StationModel, element: str, heats: pl.DataFrame) -> Lots:
 
 
 class Told(NamedTuple):
-    """What the last heats say of each: correction of its base prediction (wt %), and how many times as far as
-    usual they scatter."""
+    """What the last heats say of each: correction of its base prediction (wt %), the variance that this takes
+    from its recovery, and how many times as far as usual they scatter."""
 
     correction_pct: Vector
+    recovery_told: Vector
     scatter: Vector
 
 
@@ -55,14 +56,16 @@ def told(residual: Vector, sd: Vector, lags: NDArray[np.intp], lots: Lots, slow_
     `lots` are not of the same heats."""
     if len(lags) != len(lots.code):
         raise ValueError(f"{len(lots.code)} heats have lots, {len(lags)} are asked for")
-    found = Told(np.zeros(len(lags)), np.ones(len(lags)))
+    found = Told(np.zeros(len(lags)), np.zeros(len(lags)), np.ones(len(lags)))
     looking_back = np.flatnonzero((lags >= 0).any(axis=1))
     for start in range(0, len(looking_back), CHUNK):
         rows = looking_back[start : start + CHUNK]
         past = lags[rows]
         left = np.where(past >= 0, residual[past], np.nan)
         if slow_state.prior_heats is not None:
-            found.correction_pct[rows] = _correct(left, rows, past, lots, slow_state)
+            found.correction_pct[rows], found.recovery_told[rows] = _correct(
+                left, rows, past, lots, slow_state
+            )
         if slow_state.scatter_heats is not None:
             usual = np.full(len(rows), slow_state.usual_scatter)
             sure = np.full(len(rows), slow_state.scatter_heats)
@@ -72,8 +75,9 @@ def told(residual: Vector, sd: Vector, lags: NDArray[np.intp], lots: Lots, slow_
 
 def _correct(
     known: Vector, rows: NDArray[np.intp], past: NDArray[np.intp], lots: Lots, slow_state: SlowState
-) -> Vector:
-    """Correction of some heats; takes out of `known`, the residuals of their past, what it explains."""
+) -> tuple[Vector, Vector]:
+    """Correction of some heats, and the variance of their recovery that is told; takes out of `known`, the
+    residuals of their past, what it explains."""
     code = np.concatenate(
         [lots.code[rows], np.where(past[:, :, None] >= 0, lots.code[past], -1).reshape(len(rows), -1)],
         axis=1,
@@ -88,10 +92,10 @@ def _correct(
         lots.added_pct[past[b, n], p],
     )
     found = effects(known, added, settings_of([slow_state] * len(rows)))
-    known -= found.bias[:, None] + (added @ found.lots[:, :, None])[:, :, 0]
-    by_lot = np.take_along_axis(found.lots, slots[:, :places], axis=1) * lots.added_pct[rows]
-    correction: Vector = found.bias + by_lot.sum(axis=1)
-    return correction
+    share = found.lots + found.recovery[:, None]
+    known -= found.bias[:, None] + (added @ share[:, :, None])[:, :, 0]
+    by_lot = np.take_along_axis(share, slots[:, :places], axis=1) * lots.added_pct[rows]
+    return found.bias + by_lot.sum(axis=1), found.recovery_told
 
 
 def _slots(code: NDArray[np.int64]) -> NDArray[np.int64]:

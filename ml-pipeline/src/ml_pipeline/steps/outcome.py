@@ -208,15 +208,15 @@ def predict(
     offset = offset + tree_outputs(trees.get(model.offset_tree or ""), model.offset_cap_pct, matrix)
     gained = np.maximum(recovery - model.debit * known.own_share, 0.0) * known.added_pct
     base = known.first_pct + gained - model.debit * known.burnt_pct - known.diluted_pct + offset
-    sd = sd_pct(model, known)
     slow_state = model.slow_state
     if slow_state.prior_heats is None and slow_state.scatter_heats is None:
-        return Outcomes(base, base, sd, known.final_pct, known.added_pct, recovery)
+        return Outcomes(base, base, sd_pct(model, known), known.final_pct, known.added_pct, recovery)
     lags = lagged(heats) if lags is None else lags
     residual = residual_pct(station, element, heats, known.final_pct - base)
     lots = memory.lots_of(station, element, heats)
     told = memory.told(residual, residual_sd_pct(model, known, lots), lags, lots, slow_state)
     predicted = base + told.correction_pct
+    sd = sd_pct(model, known, told.recovery_told)
     return Outcomes(base, predicted, sd * told.scatter, known.final_pct, known.added_pct, recovery)
 
 
@@ -241,11 +241,13 @@ def residual_pct(station: StationModel, element: str, heats: pl.DataFrame, error
     return residual
 
 
-def sd_pct(model: ElementModel, known: Terms) -> Vector:
-    """Standard deviation of each heat's result, as `model_service.outcome`."""
-    of_recovery, of_debit = model.recovery_sd * known.added_pct, model.debit_sd * known.usual_burnt_pct
+def sd_pct(model: ElementModel, known: Terms, recovery_told: Vector | float = 0.0) -> Vector:
+    """Standard deviation of each heat's result, as `model_service.outcome`, where so much of the recovery's
+    variance is told by the last heats."""
+    of_recovery = np.maximum(model.recovery_sd**2 - recovery_told, 0.0) * known.added_pct**2
+    of_debit = model.debit_sd * known.usual_burnt_pct
     noise = model.noise_sd_pct**2 + (model.noise_share * known.reference_pct) ** 2
-    sd: Vector = np.sqrt(noise + of_recovery**2 + of_debit**2 + known.first_sd_pct**2)
+    sd: Vector = np.sqrt(noise + of_recovery + of_debit**2 + known.first_sd_pct**2)
     return sd
 
 

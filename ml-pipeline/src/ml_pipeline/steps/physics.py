@@ -40,7 +40,9 @@ MOST_HEATS = 500.0
 prior no longer grows. Where additions vary, as many tell all; where they say little, the literature keeps a
 say."""
 PRIOR_VARIANCE_HEATS = 30.0
-GROSS_SD = 6.0
+GROSS_SD = 3.0
+"""Deviations beyond which a residual says no more of them: recoveries have long tails, and a few lost
+additions made every heat's interval too wide. What tails ask for comes with the conformal factor."""
 MOST_DEBIT = 2.0
 LEAST_SD, MOST_RECOVERY_SD = 0.3, 3.0
 """Multiples of the prior's deviations that no plant is believed to leave."""
