@@ -179,7 +179,7 @@ def _deviations(
     squares = np.maximum(np.minimum(residual**2, limit**2) - of_first, 0.0)
     # Pseudo-heats that say what the prior says; in units of the noise variance, so that unknowns weigh alike.
     unit = max(robust_sd(residual), 1e-6) ** 2
-    # Analyses in whole steps often agree to the digit: the middle of residuals is 0, and says little of noise.
+    # Analyses in whole steps often agree to the digit: the middle residual is 0, and says little of noise.
     usual = max(unit, float(np.quantile(np.abs(residual), USUAL)) ** 2 / USUAL_SD**2)
     parts = [(np.ones_like(squares), min(prior.noise_sd_pct**2, usual))]
     parts += [(known.reference_pct**2, prior.noise_share**2)]
