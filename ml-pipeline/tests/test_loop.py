@@ -10,10 +10,10 @@ import pytest
 from conftest import make_folders
 
 from ml_pipeline import ledger, pipeline, registry, watching
-from ml_pipeline.errors import GateError
-from ml_pipeline.loop import APPROVED, DEGRADED, JUDGED, Rules, Told, hear, retrain_if_due, why_not
+from ml_pipeline.errors import GateError, VetoError
+from ml_pipeline.loop import APPROVED, DEGRADED, JUDGED, Rules, Told, hear, retrain_if_due, veto, why_not
 from ml_pipeline.promotion import promote
-from ml_pipeline.release import linked
+from ml_pipeline.release import link, linked
 from ml_pipeline.work import Folders
 
 NEW = "cd" * 32
@@ -173,6 +173,25 @@ def test_a_challenger_that_is_not_better_stays_one(in_shadow: Folders, verdict: 
 
     assert (live(in_shadow).version, linked(in_shadow.models, "shadow")) == ("1", None)
     assert told(in_shadow)[-1] == "rejected"
+
+
+@pytest.mark.parametrize("rules", [AUTOMATIC, Rules("person")])
+def test_a_challenger_that_a_person_has_said_no_to_is_not_promoted(in_shadow: Folders, rules: Rules) -> None:
+    veto(in_shadow, "2", "its heats were of a trial", quiet)
+    link(in_shadow.models, registry.SHADOW, "2")  # and where somebody has it asked again
+    hear(in_shadow, judged(in_shadow, "shadow_better", "2", "j1"), rules, quiet)
+
+    assert live(in_shadow).version == "1"
+    last = ledger.entries(in_shadow.ledger)[-1]
+    assert (last["what"], last["version"], last["why"]) == ("vetoed", "2", "its heats were of a trial")
+
+
+def test_only_a_challenger_in_shadow_can_be_said_no_to(in_shadow: Folders) -> None:
+    with pytest.raises(VetoError, match="version 1 is no challenger in shadow, where version 2 is"):
+        veto(in_shadow, "1", "no", quiet)
+    promote(in_shadow, "2", "by hand", quiet)
+    with pytest.raises(VetoError):  # the champion before is there to be gone back to
+        veto(in_shadow, "1", "no", quiet)
 
 
 def test_with_consent_asked_for_a_person_promotes(in_shadow: Folders) -> None:

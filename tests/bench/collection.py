@@ -7,13 +7,11 @@ plant that makes 100 heats a second: how long after it was published an event ca
 import asyncio
 import json
 import os
-import socket
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from deltalake import DeltaTable
 from nats.js.api import StorageType, StreamConfig
 
 from bench.plant_heats import ROOT, command, event
+from bench.processes import free_port, running, wait_for
 
 EXAMPLE = ROOT / "contracts/product-events/examples/product.heat.completed.v1/valid/whole.json"
 SUBJECT = "product.heat.completed.v1"
@@ -41,14 +40,15 @@ def measure() -> dict[str, tuple[list[float], str]]:
         stdout=subprocess.DEVNULL,
     )
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        port, lake = _free_port(), Path(folder) / "lake"
+        port, health_port, lake, log = free_port(), free_port(), Path(folder) / "lake", Path(folder) / "log"
         url = f"nats://127.0.0.1:{port}"
-        bus = [command("monitoring", "nats-server"), "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", folder]
-        stack.enter_context(_process(bus, {}))
+        bus = [command("monitoring", "nats-server"), "-a", "127.0.0.1", "-p", port, "-js", "-sd", folder]
+        server = stack.enter_context(running([*map(str, bus), "-m", str(health_port)], dict(os.environ), log))
+        wait_for(health_port, "/healthz", server)  # a client that comes before it tells of each refusal
         asyncio.run(fill(url, 0, EVENTS))
-        environment = {"MONITORING_LAKE": str(lake), "MONITORING_NATS_URL": url}
+        environment = os.environ | {"MONITORING_LAKE": str(lake), "MONITORING_NATS_URL": url}
         began = time.perf_counter()
-        stack.enter_context(_process([command("monitoring", "monitoring"), "collect"], environment))
+        stack.enter_context(running([command("monitoring", "monitoring"), "collect"], environment, log))
         first = _wait_for_rows(lake, 1)
         took = _wait_for_rows(lake, EVENTS) - began
         lags = asyncio.run(_steadily(url, lake))
@@ -65,7 +65,7 @@ def measure() -> dict[str, tuple[list[float], str]]:
 
 
 async def fill(url: str, first: int, count: int) -> None:
-    client = await nats.connect(url, connect_timeout=30)
+    client = await nats.connect(url)
     jetstream = client.jetstream(publish_async_max_pending=4 * IN_FLIGHT)
     await jetstream.add_stream(StreamConfig(name="PRODUCT", subjects=["product.>"], storage=StorageType.FILE))
     for begin in range(first, first + count, IN_FLIGHT):
@@ -124,21 +124,3 @@ def _wait_for_rows(lake: Path, rows: int, timeout_s: float = 600.0) -> float:
             raise TimeoutError(f"{rows} rows are not in the lake after {timeout_s} s")
         time.sleep(0.02)
     return time.perf_counter()
-
-
-@contextmanager
-def _process(arguments: list[str], environment: dict[str, str]) -> Iterator[None]:
-    """A process that ends with its block."""
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen(arguments, env=os.environ | environment, stdout=quiet, stderr=quiet)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

@@ -1,12 +1,16 @@
 """The main job end to end: heats in, advice, decisions, results, all of X, Y, Y', X' in the lake."""
 
 import json
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars.testing import assert_frame_equal
 
 import lake
-from running_demo import RunningDemo, get
+from running_demo import ROOT, RunningDemo, get
 from system.conftest import HEATS, Played
 
 CLOSE = 1e-9
@@ -74,6 +78,28 @@ def test_the_first_model_comes_from_the_history_and_made_the_recommendations(pla
     assert rows["bundle_hash"].drop_nulls().unique().to_list() == [release["bundle_hash"]]
     assert sources.count("handbook") == report["handbook_advice"]
     assert sources.count("model") > HEATS / 2
+
+
+def test_a_lake_that_is_made_of_the_backends_export_holds_the_same_as_one_that_was_collected(
+    played: Played, tmp_path: Path
+) -> None:
+    settings = {
+        "BACKEND_DATABASE_URL": f"sqlite:///{played.folder / 'backend.sqlite'}",
+        "MONITORING_LAKE": str(tmp_path / "lake"),
+    }
+    for command in (
+        [ROOT / "backend/.venv/bin/backend", "export-heats", tmp_path / "heats.jsonl"],
+        [ROOT / "monitoring/.venv/bin/monitoring", "backfill", tmp_path / "heats.jsonl"],
+    ):
+        subprocess.run(command, env=os.environ | settings, check=True)
+    # The message that a row came in is another; what it told is the same.
+    of_the_message = ["event_id", "stream", "stream_seq"]
+
+    collected = lake.latest(played.rows).drop(of_the_message).sort(lake.KEY)
+
+    backfilled = lake.latest(lake.rows(tmp_path)).drop(of_the_message).sort(lake.KEY)
+    assert_frame_equal(backfilled, collected)
+    assert collected.height == HEATS
 
 
 def test_the_summary_agrees_with_the_lake(demo: RunningDemo) -> None:

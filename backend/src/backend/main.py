@@ -8,7 +8,7 @@ import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from backend import backup, metrics, migrations
+from backend import backup, completed_heats, metrics, migrations
 from backend.access import accounts
 from backend.clock import now
 from backend.consumer import consume
@@ -75,6 +75,9 @@ def run(given: argparse.Namespace, settings: Settings) -> None:
             with reading(engine) as session:
                 document = kept.document(session, settings.plant_id)
             given.file.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+        case "export-heats":
+            done = completed_heats.export(engine, given.file, given.since)
+            print(f"{done.written} completed heats, {done.waiting} are being corrected")
         case "backup":
             print(f"{backup.back_up(engine, given.file)} rows")
         case "restore":
@@ -109,6 +112,18 @@ def _arguments() -> argparse.Namespace:
         ("restore", "put a backup into an empty database of the same version"),
     ):
         commands.add_parser(name, help=does).add_argument("file", type=Path)
+    heats = commands.add_parser(
+        "export-heats",
+        help="write every completed heat as it was told last, an event a line, for `monitoring backfill`",
+    )
+    heats.add_argument("file", type=Path)
+    heats.add_argument(
+        "--since",
+        type=_instant,
+        default=completed_heats.EVER,
+        metavar="TIME",
+        help="of completion, such as 2026-03-01T06:00Z",
+    )
     commands.add_parser("prune", help="forget the ids of messages that are old; `consume` does it every hour")
     accounts.add_commands(commands)
     commands.add_parser("serve", help="REST and pages")
@@ -116,6 +131,13 @@ def _arguments() -> argparse.Namespace:
     commands.add_parser("publish", help="put the product's events on the bus")
     commands.add_parser("openapi", help="print the OpenAPI description")
     return parser.parse_args()
+
+
+def _instant(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text} has no time zone; allowed: a time that ends in Z")
+    return found
 
 
 def _serve(settings: Settings, engine: Engine) -> None:

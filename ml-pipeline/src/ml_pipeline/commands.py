@@ -111,6 +111,12 @@ def _promote(arguments: argparse.Namespace, settings: Settings) -> None:
     promote(_folders(arguments, settings), arguments.version, arguments.why, _tell)
 
 
+def _veto(arguments: argparse.Namespace, settings: Settings) -> None:
+    from ml_pipeline.loop import veto
+
+    veto(_folders(arguments, settings), arguments.version, arguments.why, _tell)
+
+
 def _image(arguments: argparse.Namespace, settings: Settings) -> None:
     from ml_pipeline.errors import ImageError
     from ml_pipeline.releasing import build_image
@@ -288,6 +294,9 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     made = command("rebuild", _rebuild, "train from a recipe; `reproduce` calls this at the recorded commit")
     made.add_argument("--recipe", type=Path, required=True)
     made = command("promote", _promote, "make a released version the champion; an earlier one too")
+    made.add_argument("version", metavar="MODEL_VERSION")
+    made.add_argument("--why", required=True, help="for the ledger")
+    made = command("veto", _veto, "say no to the challenger in shadow, before the loop promotes it")
     made.add_argument("version", metavar="MODEL_VERSION")
     made.add_argument("--why", required=True, help="for the ledger")
     made = command("image", _image, "build, verify and record the Model Image of a released version")

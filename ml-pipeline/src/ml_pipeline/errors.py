@@ -33,6 +33,10 @@ class RegistryError(PipelineError):
     """The registry, or what it should hold, cannot be had."""
 
 
+class VetoError(PipelineError):
+    """There is no challenger of that version in shadow to say no to."""
+
+
 class RepositoryError(PipelineError):
     """git does not tell of the repository that this code stands in."""
 

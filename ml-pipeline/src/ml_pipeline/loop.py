@@ -3,6 +3,7 @@ folder, so a loop that was killed goes on where it was, and nothing is done twic
 
     degraded -> [enough heats, cool-down, runs a day] -> pipeline since the change -> gate
         -> challenger in shadow -> judged better -> [a person's consent] -> champion, the one before in shadow
+        -> [a person's veto, at any time before] -> no more than a challenger
         -> judged worse than the one before -> that one is champion again;  judged better -> confirmed
 """
 
@@ -13,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import polars as pl
 
 from ml_pipeline import lake, ledger, pipeline, registry
-from ml_pipeline.errors import GateError, PipelineError
+from ml_pipeline.errors import GateError, PipelineError, VetoError
 from ml_pipeline.promotion import promote
 from ml_pipeline.release import link, linked, unlink
 from ml_pipeline.work import Folders
@@ -56,6 +57,21 @@ def hear(folders: Folders, told: Told, rules: Rules, tell: Tell) -> None:
         _judged(folders, told, rules, entries, tell)
     elif told.type == APPROVED:
         _approved(folders, told, entries, tell)
+
+
+def veto(folders: Folders, version: str, why: str, tell: Tell) -> None:
+    """A person says no to the challenger in shadow: it leaves there, and no verdict makes it champion, with
+    or without consent. `promote` still can. Raises VetoError.
+    """
+    in_shadow = linked(folders.models, registry.SHADOW)
+    if version != in_shadow or version == before_champion(ledger.entries(folders.ledger)):
+        raise VetoError(
+            f"version {version} is no challenger in shadow, where "
+            f"{f'version {in_shadow}' if in_shadow else 'no version'} is; a challenger in shadow is allowed"
+        )
+    unlink(folders.models, registry.SHADOW)
+    _note(folders, "vetoed", version, why, {})
+    tell(f"loop: version {version} is not to become champion: {why}")
 
 
 def retrain_if_due(folders: Folders, rules: Rules, tell: Tell, now: datetime | None = None) -> bool:
@@ -137,7 +153,7 @@ def _judged(folders: Folders, told: Told, rules: Rules, entries: list[Entry], te
     champion = registry.registered(folders.tracking_uri, registry.CHAMPION)
     version = linked(folders.models, registry.SHADOW)
     shadow = registry.registered(folders.tracking_uri, version) if version else None
-    if champion is None or shadow is None:
+    if champion is None or shadow is None or shadow.version in _vetoed(entries):
         return
     if (data["live"]["bundle_hash"], data["shadow"]["bundle_hash"]) != (
         champion.bundle_hash,
@@ -169,7 +185,7 @@ def _approved(folders: Folders, told: Told, entries: list[Entry], tell: Tell) ->
     version = linked(folders.models, registry.SHADOW)
     shadow = registry.registered(folders.tracking_uri, version) if version else None
     waits = [e for e in entries if e["what"] in ("waits", registry.CHAMPION)]
-    if shadow is None or shadow.bundle_hash != told.data["bundle_hash"]:
+    if shadow is None or shadow.bundle_hash != told.data["bundle_hash"] or shadow.version in _vetoed(entries):
         return
     if not waits or (waits[-1]["what"], waits[-1]["version"]) != ("waits", shadow.version):
         return
@@ -181,6 +197,12 @@ def before_champion(entries: list[Entry]) -> str | None:
     """The version that was champion before the last promotion, however that came about."""
     promotions = [e for e in entries if e["what"] == registry.CHAMPION]
     return promotions[-1]["evidence"].get("before") if promotions else None
+
+
+def _vetoed(entries: list[Entry]) -> set[str]:
+    """Versions that a person has said no to, and nobody has promoted since."""
+    last = {e["version"]: e["what"] for e in entries if e["what"] in ("vetoed", registry.CHAMPION)}
+    return {version for version, what in last.items() if what == "vetoed"}
 
 
 def _heats_since(folders: Folders, station: str, since: str) -> int:

@@ -49,6 +49,10 @@ class UnreadableLakeError(MonitoringError, title="Lake cannot be read", status=5
     """The lake is there but cannot be read, or holds a table of another schema."""
 
 
+class LakeBeingReadError(MonitoringError, title="Lake is being read", status=503):
+    """A large lake is read for the first time since the start, which takes a minute for a million heats."""
+
+
 class UnreadableFileError(MonitoringError, title="File cannot be read"):
     """A file that was named to be read is not there or cannot be read."""
 

@@ -126,7 +126,7 @@ def test_the_page_says_what_cannot_be_learnt_any_more(client: TestClient) -> Non
 
     assert teaching
     assert silent == {"Mn", "Si", "C"}  # in this plant everybody adds just what is asked for
-    assert "Additions vary too little for slopes to be learnt" in page
+    assert "Additions vary too little to learn from results what a kilogram does" in page
     assert "Additions vary too little" in client.get("/reports/week").text
 
 

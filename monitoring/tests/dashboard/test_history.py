@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from monitoring.dashboard.history import History, blocks_of, history_plot, versions_of
+from monitoring.measures.cells import cells_of
 
 BEGIN = datetime(2026, 3, 2, 6, tzinfo=UTC)
 BETWEEN = timedelta(minutes=40)
@@ -30,7 +31,7 @@ def heats(count: int, bundle: str | None, begin: datetime = BEGIN) -> list[tuple
 
 
 def plot(frame: pl.DataFrame, **versions: str) -> History:
-    found = history_plot(blocks_of(frame), "Mn", versions)
+    found = history_plot(blocks_of(cells_of(frame)), "Mn", versions)
     assert found is not None
     return found
 
@@ -78,7 +79,7 @@ def test_stations_pause_each_by_itself_and_a_returning_model_has_a_band_again() 
 
 
 def test_a_model_is_named_by_its_version_where_one_is_told() -> None:
-    told = pl.DataFrame({"weighed_bundle_hash": ["a" * 64] * 3, "model_version": ["7", "7", "6"]})
+    told = pl.DataFrame({"weighed_bundle_hash": ["a" * 64] * 2, "model_version": ["7", "6"], "heats": [2, 1]})
     versions = versions_of(told)
     found = plot(errors(*heats(10, "a" * 64), *heats(10, None, BEGIN + 10 * BETWEEN)), **versions)
 
@@ -99,4 +100,4 @@ def test_however_many_heats_there_are_a_hundred_points_or_so_are_drawn() -> None
         weighed_bundle_hash=pl.lit("a" * 64),
     )
 
-    assert blocks_of(many).height <= 120
+    assert blocks_of(cells_of(many)).height <= 120

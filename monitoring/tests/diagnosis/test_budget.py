@@ -9,7 +9,7 @@ import pytest
 
 from monitoring.diagnosis import budget, grades
 from monitoring.diagnosis.building import build
-from monitoring.diagnosis.furthest import furthest
+from monitoring.diagnosis.furthest import Look, furthest
 from monitoring.diagnosis.lots import spreads
 from tests.diagnosis.plants import rows
 
@@ -37,32 +37,51 @@ def test_the_lots_of_2000_heats_spend_their_share() -> None:
     assert spent == pytest.approx(budget.FALSE_ALARMS * budget.SHARES["lot"])
 
 
+LOOKS = [
+    Look(5_000.0, 1.5, 0.6),
+    Look(15_000.0, 1.0, 0.3),
+    Look(20_000.0, 1.0, 0.3),
+    Look(60_000.0, 1.1, 0.3),
+]
+TOLD = (0.6, 1.0, 1.4)
+
+
 def test_honest_lots_are_beyond_their_limit_as_often_as_was_said() -> None:
-    looks = [(5_000.0, 1.5), (15_000.0, 1.0), (20_000.0, 1.0), (60_000.0, 1.1)]
-    limit = furthest(0.01, looks, worth=0.025, chance=0.02)
+    limit = furthest(0.01, LOOKS, told=TOLD, worth=0.025, chance=0.02)
     chance = random.Random(77)
-    alarmed = sum(honest_lot_is_alarmed(chance, 0.01, looks, limit) for _ in range(20_000))
+    alarmed = sum(honest_lot_is_alarmed(chance, 0.01, limit) for _ in range(20_000))
 
     assert alarmed / 20_000 == pytest.approx(0.02, abs=0.004)
 
 
-def honest_lot_is_alarmed(
-    chance: random.Random, sd_rel: float, looks: list[tuple[float, float]], limit: float
-) -> bool:
-    """Heat after heat, as it comes; a lot that is 2.5 % off is no honest one."""
-    off = chance.gauss(0, sd_rel)
+def honest_lot_is_alarmed(chance: random.Random, sd_rel: float, limit: float) -> bool:
+    """Heat after heat, as it comes, of which some tell more than others; a lot that is 2.5 % off is no honest
+    one.
+    """
+    off, share = chance.gauss(0, sd_rel), chance.choice(TOLD)
     known = told = 0.0
-    for information, times in looks:
+    for look in LOOKS:
+        information = look.known * share
         told += (information - known) * off + chance.gauss(0, math.sqrt(information - known))
         known = information
-        if -told / known > limit * times:
+        if known * sd_rel**2 >= look.at_least and -told / known > limit * look.times:
             return abs(off) < 0.025
     return False
 
 
+def test_lots_of_which_some_tell_little_have_a_further_limit() -> None:
+    looks = [Look(10_000.0, 1.0, 0.0)]
+    alike, unlike = (
+        furthest(0.01, looks, told=told, worth=1.0, chance=0.01) for told in ((1.0,), (0.2, 1.8))
+    )
+
+    assert unlike > alike
+
+
 def test_the_rarer_an_alarm_may_be_the_further_its_limit() -> None:
-    looks = [(10_000.0, 1.0), (20_000.0, 1.0)]
-    limits = [furthest(0.01, looks, worth=0.025, chance=chance) for chance in (0.05, 0.01, 0.004, 1e-4, 1e-8)]
+    looks = [Look(10_000.0, 1.0, 0.0), Look(20_000.0, 1.0, 0.0)]
+    chances = (0.05, 0.01, 0.004, 1e-4, 1e-8)
+    limits = [furthest(0.01, looks, told=(1.0,), worth=0.025, chance=chance) for chance in chances]
 
     assert limits == sorted(limits)
     assert limits[-1] < 7 * math.hypot(0.01, 0.01)  # seven standard deviations of the first look

@@ -1,5 +1,6 @@
 """Lots are told apart from one another, and what comes out differently over all lots from a lot."""
 
+import math
 import random
 from collections.abc import Callable
 
@@ -7,7 +8,7 @@ import polars as pl
 import pytest
 
 from monitoring.diagnosis.filters import ElementFilter
-from monitoring.diagnosis.reference import Before, Beside, LotSpread, Reference
+from monitoring.diagnosis.reference import Before, Beside, LotSpread, Memory, Reference
 from monitoring.diagnosis.told_apart import ToldApart, told_apart
 
 SD_REL, X, LOT_HEATS = 0.01, 30.0, 60
@@ -24,13 +25,21 @@ def reference(before: Before | None = None) -> Reference:
     return Reference(None, 1000, {}, lots, {}, "monitoring-reference/v1", beside)
 
 
-def played(off: Off, heats: int = 420, seed: int = 3, of: Reference | None = None) -> ToldApart:
-    """`off(heat, lot, element)`: by how much a lot truly is off; both alloys in each heat, at one station."""
+def played(
+    off: Off, heats: int = 420, seed: int = 3, of: Reference | None = None, memory: Memory | None = None
+) -> ToldApart:
+    """`off(heat, lot, element)`: by how much a lot truly is off; both alloys in each heat, at one station.
+    `memory`: what heats lose of Mn, and the next ones too; it is part of their noise.
+    """
     rng = random.Random(seed)
+    lost = rng.gauss(0, memory.sd_rel) if memory else 0.0
     honest: dict[tuple[str, str], float] = {}
     pairs, results = [], []
     for n in range(heats):
         y = {"Mn": rng.gauss(0, 1), "Si": rng.gauss(0, 1)}
+        if memory:
+            lost = memory.kept * lost + rng.gauss(0, memory.sd_rel * math.sqrt(1 - memory.kept**2))
+            y["Mn"] = y["Mn"] * math.sqrt(1 - (2 * X * memory.sd_rel) ** 2) + 2 * X * lost
         for additive, first in (("SiMn", 0), ("FeMn", 31)):
             lot = f"{additive}-{(n + first) // LOT_HEATS}"
             for element in ("Mn", "Si") if additive == "SiMn" else ("Mn",):
@@ -63,6 +72,23 @@ def test_honest_lots_are_as_far_off_as_their_spread_says() -> None:
     at_30 = found.filter(pl.col("heats") == 30, element="Mn")
 
     assert (at_30["estimate"] / at_30["spread"]).std() == pytest.approx(1.0, abs=0.15)
+
+
+def test_heats_that_hang_together_do_not_make_a_lot_surer_than_it_is() -> None:
+    memory = Memory(0.012, 0.8)
+    knows = reference()
+    knows.beside["tapping"]["Mn"].memory = memory
+
+    def far(of: Reference) -> float:
+        """Of honest lots, in what is said to be their spread."""
+        found = pl.concat(
+            played(lambda n, lot, e: 0.0, seed=seed, of=of, memory=memory).lots for seed in range(12)
+        )
+        at_15 = found.filter(pl.col("heats") == 15, element="Mn")
+        return float((at_15["estimate"] / at_15["spread"]).std())  # type: ignore[arg-type]
+
+    assert far(knows) == pytest.approx(1.0, abs=0.15)
+    assert far(reference()) > 1.2
 
 
 def test_an_element_that_comes_out_more_from_every_lot_is_told_from_the_others() -> None:

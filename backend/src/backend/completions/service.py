@@ -45,10 +45,12 @@ _RECENT = Prepared(
     .order_by(COMPLETIONS.c.completed_at.desc())
     .limit(MOST_RECENT_HEATS)
 )
+_AVAILABLE = Prepared(select(COMPLETIONS.c.available_at).where(COMPLETIONS.c.heat_id == bindparam("heat_id")))
 _KEEP = inserting(
     Completion,
     lambda new: new.on_conflict_do_update(
-        index_elements=["heat_id"], set_={"recent_heat": new.excluded.recent_heat}
+        index_elements=["heat_id"],
+        set_={"recent_heat": new.excluded.recent_heat, "available_at": new.excluded.available_at},
     ),
 )
 
@@ -69,6 +71,17 @@ def refresh(session: Session, record: HeatRecord, *, prediction_asked: bool = Fa
         tasks.ensure(session, record.row(), PREDICTION)
         return
     _complete(session, record, weighed, prediction, samples)
+
+
+def told(session: Session, record: HeatRecord) -> dict[str, Any] | None:
+    """What was told last of a completed heat, as it is kept; None while a correction of it waits for its
+    prediction: the bus will have that. Offers of a heat without a recommendation are today's.
+    """
+    if record.completed_at is None or tasks.version(session, record.row(), PREDICTION) is not None:
+        return None
+    at = run(session, _AVAILABLE, {"heat_id": record.row()}).scalar() or record.completed_at
+    parts = weighed_in_force(session, record.row()), prediction_of(session, record)
+    return _data(session, record, at, *parts, samples_in_force(session, record.row()))
 
 
 def prediction_of(session: Session, record: HeatRecord) -> dict[str, Any] | None:
@@ -126,13 +139,28 @@ def _complete(
     record.completed_at = record.completed_at or at
     record.state = COMPLETED
     tasks.drop(session, record.row(), RECOMMENDATION, PREDICTION)
+    data = _data(session, record, at, weighed, prediction, samples)
+    outbox.put(session, HEAT_COMPLETED, record.treatment(), data)
+    recent = _recent_heat(session, record, data["x"]["additives"], weighed, prediction, samples)
+    _keep(session, record, record.completed_at, at, recent)
+
+
+def _data(
+    session: Session,
+    record: HeatRecord,
+    at: datetime,
+    weighed: list[dict[str, Any]],
+    prediction: dict[str, Any] | None,
+    samples: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """What the event of a completed heat tells."""
     recommendation, decision = recommendation_in_force(session, record), decision_in_force(session, record)
     offers, entry = could_be_added(session, record, recommendation)
-    data = {
+    return {
         "treatment": record.heat["treatment"],
         "revision": record.completed_revision,
         "heat_no": record.heat_no,
-        "completed_at": instant_text(record.completed_at),
+        "completed_at": instant_text(record.completed_at or at),
         "available_at": instant_text(at),
         "x": {"heat": record.heat, "additives": offers, "handbook_entry": entry},
         "y": None if recommendation is None else recommendation.record(),
@@ -143,9 +171,6 @@ def _complete(
         },
         "x_prime": {"samples": samples},
     }
-    outbox.put(session, HEAT_COMPLETED, record.treatment(), data)
-    recent = _recent_heat(session, record, offers, weighed, prediction, samples)
-    _keep(session, record, record.completed_at, recent)
 
 
 def _recent_heat(
@@ -178,6 +203,8 @@ def _recent_heat(
     }
 
 
-def _keep(session: Session, record: HeatRecord, at: datetime, recent: dict[str, Any] | None) -> None:
+def _keep(
+    session: Session, record: HeatRecord, completed_at: datetime, at: datetime, recent: dict[str, Any] | None
+) -> None:
     key = {"heat_id": record.row(), "plant_id": record.plant_id, "station": record.station}
-    run(session, _KEEP, key | {"completed_at": at, "recent_heat": recent})
+    run(session, _KEEP, key | {"completed_at": completed_at, "available_at": at, "recent_heat": recent})

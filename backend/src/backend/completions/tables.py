@@ -10,7 +10,10 @@ from backend.database import UtcDateTime
 
 
 class Completion(SQLModel, table=True):
-    """`recent_heat` is null where nothing was weighed: such a heat says nothing about recovery."""
+    """`recent_heat` is null where nothing was weighed: such a heat says nothing about recovery.
+
+    `available_at` is when the revision in force was told; it is not known of heats of before migration 0009.
+    """
 
     __tablename__ = "completions"
     __table_args__ = (Index("ix_completions_recent", "plant_id", "station", "completed_at"),)
@@ -19,4 +22,5 @@ class Completion(SQLModel, table=True):
     plant_id: str
     station: str
     completed_at: datetime = Field(sa_type=UtcDateTime)
+    available_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     recent_heat: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))

@@ -96,8 +96,7 @@ def whole_story(story: Story) -> None:
     """Healthy; a bad lot; a new practice; a bad candidate; a worse model forced live."""
     begin_of_lot = healthy(story)
 
-    story.happens("simn-lot-low")
-    story.tell("plant", "A lot of SiMn comes with 4 % less Mn than its certificate says.")
+    _begins(story, "simn-lot-low")
     story.until("an alarm names the lot", lambda: _named(story, "lot", LOT, begin_of_lot), 250)
     story.play(max(1, begin_of_lot + LOT_HEATS - story.heats()), "the lot is used up")
     story.happens()
@@ -163,12 +162,16 @@ def one_cause(
 
     def tell(story: Story) -> None:
         healthy(story, before)
-        story.happens(scenario)
-        begun = story.heats()
-        story.tell("plant", f"From now on: {scenario}.")
+        begun = _begins(story, scenario)
         found = story.until(f"it is called {cause}", lambda: _named(story, cause, since=begun), within)
         if found["diagnosis"] != diagnosis:
             raise StageMissing(f"{cause} was put down to {found['diagnosis']}, not to {diagnosis}")
+        after, first = story.heats() - begun, story.treatments()[begun]["heat_no"]
+        story.tell(
+            "check",
+            f"It is named as what it is ({diagnosis}: {cause.replace('_', ' ')}), {after} heats after it "
+            f"began. That was about heat {first}; the alarm says heat {found['since_heat']}.",
+        )
         story.play(60, "60 heats more")
         _no_retraining(story)
 
@@ -181,14 +184,11 @@ def fact(scenario: str, cause: str, within: int) -> Callable[[Story], None]:
     """
 
     def tell(story: Story) -> None:
-        begun = healthy(story)
-        story.happens(scenario)
-        story.tell("plant", f"From now on: {scenario}.")
+        healthy(story)
+        begun = _begins(story, scenario)
         story.until(f"it is told: {cause}", lambda: [f for f in story.facts() if f["cause"] == cause], within)
         story.play(60, "60 heats more")
-        for one in story.facts():
-            if one["cause"] == cause:
-                story.tell("check", f"Told: {one['sentence']}")
+        _tell_facts(story, cause)
         wrong = [
             one["sentence"]
             for one in story.findings()
@@ -205,9 +205,7 @@ def price(story: Story) -> None:
     """Prices change: what is recommended changes, and nobody is alarmed."""
     healthy(story)
     before = _simn_share(story)
-    story.happens("price-change")
-    begun = story.heats()
-    story.tell("plant", "SiMn costs 35 % more, FeSi 20 % less.")
+    begun = _begins(story, "price-change")
     story.play(150, "150 heats at the new prices")
     after = _simn_share(story, begun + 20)
     story.tell("check", f"SiMn is {before:.1f} kg/t of what is recommended before, {after:.1f} kg/t after.")
@@ -218,6 +216,7 @@ def price(story: Story) -> None:
         raise StageMissing(f"prices must not alarm, and did: {late[0]}")
     if not any(one["cause"] == "price" for one in story.facts()):
         raise StageMissing("nobody was told of the prices")
+    _tell_facts(story, "price")
     _no_retraining(story)
 
 
@@ -235,6 +234,21 @@ STORIES: dict[str, Callable[[Story], None]] = {
     "stock": fact("stock-out", "stock_out", 200),
     "late": fact("late-and-twice", "late", 200),
 }
+SAID = {
+    "price-change": "SiMn costs 35 % more, FeSi 20 % less.",
+    "aim-shift": "The crews are told to aim 0.02 % lower on Mn.",
+    "spectrometer-bias": "The spectrometer begins to read Mn 1.5 % (relative) too high.",
+    "simn-lot-low": "A lot of SiMn comes with 4 % less Mn than its certificate says.",
+    "scale-bias": "The bin scales begin to show 1.5 % less than falls, so more is tipped than asked for.",
+    "new-scrap-supplier": "The scrap comes with more tramp elements: Cu +0.08, Cr +0.05, Sn +0.004 %.",
+    "oxygen-lost": "A furnace stops sending oxygen.",
+    "carry-over-ramp": "More slag is carried over, growing by 4 kg/t over 150 heats.",
+    "new-grade": "The plant makes a grade that it never made before, in place of two others.",
+    "stock-out": "FeMn-MC runs out.",
+    "late-and-twice": "A third of the results come twice, a fifth are corrected, half of them late.",
+}
+"""What a scenario is, as the simulator says it."""
+
 PLAYED = {
     "story": ("practice",),
     "aim": ("aim",),
@@ -245,6 +259,20 @@ PLAYED = {
     "carry-over": ("carry_over",),
 }
 """The causes of alarms, besides lots, that are true in a story."""
+
+
+def _begins(story: Story, scenario: str) -> int:
+    """From the next heat on it happens. How many heats had been completed before."""
+    story.happens(scenario)
+    begun = story.heats()
+    story.tell("plant", f"{SAID[scenario]} (The simulator's {scenario}.)", begun)
+    return begun
+
+
+def _tell_facts(story: Story, cause: str) -> None:
+    for one in story.facts():
+        if one["cause"] == cause:
+            story.tell("check", f"Told, and no alarm: {one['sentence']}")
 
 
 def _named(story: Story, cause: str, subject: str | None = None, since: int = 0) -> dict[str, Any] | None:
@@ -269,6 +297,7 @@ def _no_retraining(story: Story) -> None:
     for what in ("degraded", "retraining"):
         if entry := story.entry(what):
             raise StageMissing(f"nothing was to be retrained, and the ledger says {what}: {entry['why']}")
+    story.tell("check", "Nothing was retrained, and nobody was asked to.")
 
 
 def _absorbed(story: Story, begun: int) -> None:

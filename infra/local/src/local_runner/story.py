@@ -38,7 +38,7 @@ class Story:
     references: References
     began: float = field(default_factory=time.monotonic)
     moments: list[Moment] = field(default_factory=list)
-    _alarms: set[str] = field(default_factory=set)
+    _alarms: dict[str, str] = field(default_factory=dict)
     _entries: int = 0
     _heats: int = 0
 
@@ -96,10 +96,11 @@ class Story:
         """Put on the timeline what is new: alarms, and what the ledger says."""
         self.references.tend()
         for alarm in reversed(self.alarms()):
-            key = f"{alarm['alarm_id']} {alarm['cause']}"
-            if key not in self._alarms:
-                self._alarms.add(key)
-                self.tell("alarm", f"[{alarm['diagnosis']}] {alarm['sentence']}")
+            told_as = self._alarms.get(alarm["alarm_id"])
+            if told_as != alarm["cause"]:
+                self._alarms[alarm["alarm_id"]] = alarm["cause"]
+                anew = f"(told as {told_as} before, with more heats it is) " if told_as else ""
+                self.tell("alarm", f"[{alarm['diagnosis']}] {anew}{alarm['sentence']}")
         for entry in self.ledger()[self._entries :]:
             self._entries += 1
             version = f"version {entry['version']}: " if entry["version"] else ""

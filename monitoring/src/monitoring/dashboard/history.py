@@ -12,12 +12,10 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from monitoring.dashboard.plot import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Tick, round_step
+from monitoring.measures.cells import joined
 
 BLOCKS = 60  # points of a line
 LEAST_IN_BLOCK = 5
-PAUSE_GAPS, PAUSE_SHARE = 10, 0.02
-"""A pause of the plant: so many times the usual distance of two heats, and so much of the time that is shown
-(a shorter one could not be seen)."""
 LABEL_WIDTH = 80  # a narrower band has its label where the pointer is
 
 
@@ -50,39 +48,11 @@ class History(NamedTuple):
     x_ticks: list[Tick]
 
 
-def blocks_of(errors: pl.DataFrame) -> pl.DataFrame:
+def blocks_of(cells: pl.DataFrame) -> pl.DataFrame:
     """Return mean absolute error, bias and coverage of blocks of heats in a row, per station and element:
     some `BLOCKS` of each. Small, whatever the number of heats.
-
-    A block ends where the model changes and where the plant pauses; blocks in between are of one `run`.
     """
-    chart = ["station", "element"]
-    at, model = pl.col("completed_at"), pl.col("weighed_bundle_hash").fill_null("")
-    gap_us = at.diff().dt.total_microseconds()
-    span_us = (at.last() - at.first()).dt.total_microseconds()
-    has_paused = gap_us > pl.max_horizontal(PAUSE_GAPS * gap_us.median(), PAUSE_SHARE * span_us)
-    begins = (has_paused | (model != model.shift())).fill_null(False)
-    size = pl.max_horizontal(pl.len().over(chart) / BLOCKS, pl.lit(LEAST_IN_BLOCK)).ceil()
-    return (
-        errors.lazy()
-        .select("completed_at", "station", "element", "error_pct", "covered", "weighed_bundle_hash")
-        .with_columns(begins.cum_sum().over(chart).alias("run"))
-        .with_columns(
-            (pl.int_range(pl.len()).over(*chart, "run") // size).cast(pl.UInt32).alias("block"),
-        )
-        .group_by(*chart, "run", "block")
-        .agg(
-            at.min().alias("since"),
-            at.max(),
-            pl.len().alias("n"),
-            pl.col("error_pct").abs().mean().alias("mae_pct"),
-            pl.col("error_pct").mean().alias("bias_pct"),
-            pl.col("covered").mean().alias("coverage_90"),
-            pl.col("weighed_bundle_hash").last(),
-        )
-        .sort(*chart, "run", "block")
-        .collect()
-    )
+    return joined(cells, pl.max_horizontal(pl.col("n").sum() / BLOCKS, pl.lit(LEAST_IN_BLOCK)).ceil())
 
 
 def history_plot(blocks: pl.DataFrame, element: str, versions: Mapping[str, str]) -> History | None:
@@ -126,10 +96,10 @@ def history_plot(blocks: pl.DataFrame, element: str, versions: Mapping[str, str]
     )
 
 
-def versions_of(treatments: pl.DataFrame) -> dict[str, str]:
+def versions_of(counts: pl.DataFrame) -> dict[str, str]:
     """Return the version of each bundle, where one is told."""
-    told = treatments.select("weighed_bundle_hash", "model_version").drop_nulls()
-    often = told.group_by("weighed_bundle_hash", "model_version").len().sort("len")
+    told = counts.drop_nulls(["weighed_bundle_hash", "model_version"])
+    often = told.group_by("weighed_bundle_hash", "model_version").agg(pl.col("heats").sum()).sort("heats")
     return dict(often.select("weighed_bundle_hash", "model_version").iter_rows())
 
 

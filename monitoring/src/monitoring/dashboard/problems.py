@@ -8,7 +8,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from monitoring.errors import MonitoringError
+from monitoring.errors import LakeBeingReadError, MonitoringError
+
+ASK_AGAIN_S = 5
 
 
 def handle_problems(app: FastAPI) -> None:
@@ -17,7 +19,10 @@ def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(MonitoringError)
     def expected(_: Request, error: MonitoringError) -> JSONResponse:
         found = {"where": error.where, "what": error.what, "allowed": error.allowed}
-        return problem(error.status, error.title, [found])
+        answer = problem(error.status, error.title, [found])
+        if isinstance(error, LakeBeingReadError):  # who looks at a page sees it when it is there
+            answer.headers.update({"Retry-After": str(ASK_AGAIN_S), "Refresh": str(ASK_AGAIN_S)})
+        return answer
 
     @app.exception_handler(RequestValidationError)
     def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -20,10 +20,11 @@ from monitoring.dashboard.history import blocks_of, history_plot, model_name
 from monitoring.dashboard.reading import WAITED_FOR_ROWS, LakeReader, Reading
 from monitoring.dashboard.rendering import BOX, templates
 from monitoring.errors import NothingToReportError
+from monitoring.measures.cells import cells_of
 from monitoring.measures.override_outcomes import override_outcomes
 from monitoring.measures.regret import regrets
 from monitoring.measures.savings import savings, teaching
-from monitoring.measures.summary import Assessed, summarise
+from monitoring.measures.summary import Summary, assess, figures, summarise
 
 PLOTTED = 6  # elements, those with the largest error
 
@@ -33,6 +34,18 @@ router = APIRouter(prefix="/reports", include_in_schema=False)
 class Report(NamedTuple):
     name: str
     html: str
+
+
+class About(NamedTuple):
+    """The treatments that a report is about, those for which `which` holds: when they were completed, oldest
+    first, their figures, and blocks of their errors.
+    """
+
+    title: str
+    which: pl.Expr
+    times: pl.Series
+    figures: Summary
+    blocks: pl.DataFrame
 
 
 class _Kept(NamedTuple):
@@ -67,16 +80,11 @@ class Reports:
 
     def _build(self, bundle_hash: str | None) -> Report:
         reading = self._reader.now()
-        newest = reading.summary.last_completed_at
-        if bundle_hash is not None:
-            name, title = bundle_hash[:8], model_name(bundle_hash, reading.versions).capitalize()
-            which = pl.col("weighed_bundle_hash") == bundle_hash
-        elif newest is not None:
-            name, title = f"{newest:%Y-%m-%d}", f"Week to {newest:%Y-%m-%d}"
-            which = pl.col("completed_at") > newest - timedelta(days=7)
-        else:
-            raise NothingToReportError("has no heats", where="the newest week", allowed="a completed heat")
-        html = render(self._reader, reading, which, title, self._store, self._price)
+        about = (
+            _of_a_week(self._reader, reading) if bundle_hash is None else _of_a_model(reading, bundle_hash)
+        )
+        name = bundle_hash[:8] if bundle_hash else f"{about.times[-1]:%Y-%m-%d}"
+        html = render(self._reader, about, reading.versions, self._store, self._price)
         self._kept[bundle_hash] = _Kept(_identity(reading), Report(name, html))
         return self._kept[bundle_hash].report
 
@@ -100,43 +108,68 @@ async def _answer(request: Request, bundle_hash: str | None) -> Response:
     return Response(report.html, media_type="text/html", headers=headers)
 
 
+def _of_a_week(reader: LakeReader, reading: Reading) -> About:
+    """Raises NothingToReportError."""
+    newest = reading.summary.last_completed_at
+    if newest is None:
+        raise NothingToReportError("has no heats", where="the newest week", allowed="a completed heat")
+    which = pl.col("completed_at") > newest - timedelta(days=7)
+    week = assess(reader.rows().filter(which))
+    return About(
+        f"Week to {newest:%Y-%m-%d}",
+        which,
+        week.treatments["completed_at"],
+        summarise(week),
+        blocks_of(cells_of(week.errors)),
+    )
+
+
+def _of_a_model(reading: Reading, bundle_hash: str) -> About:
+    """Raises NothingToReportError."""
+    which = pl.col("weighed_bundle_hash") == bundle_hash
+    times = reading.treatments.filter(which)["completed_at"]
+    if times.is_empty():
+        raise NothingToReportError(
+            "has no heats", where=f"model {bundle_hash[:8]}", allowed="a model with completed heats"
+        )
+    cells = reading.cells.filter(which)
+    return About(
+        model_name(bundle_hash, reading.versions).capitalize(),
+        which,
+        times,
+        figures(reading.counts.filter(which), cells),
+        blocks_of(cells),
+    )
+
+
 def render(
     reader: LakeReader,
-    reading: Reading,
-    which: pl.Expr,
-    title: str,
+    about: About,
+    versions: dict[str, str],
     store: AlarmStore,
     price_per_miss_per_t: float,
 ) -> str:
-    """Return the page about the treatments for which `which` holds; money and people of the newest
-    `NEWEST_TREATMENTS` of them. Raises NothingToReportError.
-    """
-    assessed = reading.assessed
-    chosen = Assessed(assessed.treatments.filter(which), assessed.errors.filter(which))
-    if chosen.treatments.is_empty():
-        raise NothingToReportError(
-            "has no heats", where=title, allowed="a week or a model with completed heats"
-        )
-    times = chosen.treatments["completed_at"]
+    """Return the page; money and people of the newest `NEWEST_TREATMENTS`."""
+    times = about.times
     looked_at = times.tail(NEWEST_TREATMENTS)
-    rows = reader.rows().filter(which & (pl.col("completed_at") >= looked_at[0])).collect().lazy()
+    rows = reader.rows().filter(about.which & (pl.col("completed_at") >= looked_at[0])).collect().lazy()
     view = View(
         savings=tuple(savings(rows, price_per_miss_per_t)),
         regrets=tuple(regrets(rows, price_per_miss_per_t)),
         teaching=tuple(teaching(rows)),
         overridden=tuple(override_outcomes(rows)),
     )
-    figures, blocks = summarise(chosen), blocks_of(chosen.errors)
-    worst_first = sorted(figures.elements, key=lambda element: -figures.elements[element].mae_pct)
-    plots = [history_plot(blocks, element, reading.versions) for element in worst_first]
+    elements = about.figures.elements
+    worst_first = sorted(elements, key=lambda element: -elements[element].mae_pct)
+    plots = [history_plot(about.blocks, element, versions) for element in worst_first]
     style = (Path(__file__).parent / "static" / "style.css").read_text(encoding="utf-8")
     return templates.get_template("report.html").render(
-        title=title,
+        title=about.title,
         style=style,
         since=times[0],
         until=times[-1],
         money_since=looked_at[0] if looked_at.len() < times.len() else None,
-        figures=figures,
+        figures=about.figures,
         view=view,
         alarms=[alarm for alarm in store.newest() if times[0] <= alarm.detected_at <= times[-1]],
         histories=[plot for plot in plots if plot][:PLOTTED],

@@ -6,6 +6,7 @@ import polars as pl
 
 from monitoring.diagnosis.inputs import inputs_of
 from monitoring.diagnosis.lots import looks_at_lots
+from monitoring.diagnosis.memories import memories
 from monitoring.diagnosis.reference import (
     CLIPPED_AT,
     WINDOWS,
@@ -83,8 +84,14 @@ def build(rows: pl.LazyFrame, bundle_hash: str | None = None) -> Reference:
         beside = beside_frame(reference.beside)
         own = [untangled(of, results, beside) for of, results in plants]
         reference.lots = _lots(pl.concat(own), found.heats.height)
+        for station, of_station in memories(_by_place(pairs, found.heats)).items():
+            for element, memory in of_station.items():
+                if element in reference.beside.get(station, {}):
+                    reference.beside[station][element].memory = memory
     told = [_told(of, standard, reference) for _, of in pairs.group_by("plant_id", maintain_order=True)]
     if told:
+        reference.lots = _as_told([of.lots for of in told], reference.lots)
+        told = [_told(of, standard, reference) for _, of in pairs.group_by("plant_id", maintain_order=True)]
         reference.wander = wander([of.changes for of in told])
         looks = pl.concat(looks_at_lots(of.lots) for of in told)
         far = looks.select((pl.col("estimate") / pl.col("spread")).pow(2).mean().sqrt()).item()
@@ -262,6 +269,39 @@ def _lots(pairs: pl.DataFrame, treatments: int) -> dict[str, dict[str, LotSpread
             of.height, sd_rel, _number(of["heats"].mean()), _number(told["sxx"].mean())
         )
     return {additive: dict(sorted(elements.items())) for additive, elements in sorted(result.items())}
+
+
+def _by_place(pairs: pl.DataFrame, heats: pl.DataFrame) -> pl.DataFrame:
+    """What was added of an element in a heat, by all lots, and which heat of its station it was."""
+    places = heats.sort("plant_id", ROW).select(
+        ROW, "plant_id", pl.int_range(pl.len()).over("plant_id", "station").alias("place")
+    )
+    brought = pairs.group_by(ROW, "station", "element").agg(pl.col("x").sum(), pl.col("y").first())
+    return brought.join(places, on=ROW)
+
+
+def _as_told(
+    of_plants: list[pl.DataFrame], lots: dict[str, dict[str, LotSpread]]
+) -> dict[str, dict[str, LotSpread]]:
+    """Their spread again, by the last look at each lot: by the same estimates that lots are judged by."""
+    last = pl.concat(
+        of.unique(["additive", "lot", "element"], keep="last", maintain_order=True) for of in of_plants
+    )
+    result: dict[str, dict[str, LotSpread]] = {}
+    for additive, elements in lots.items():
+        for element, known in elements.items():
+            of = last.filter(additive=additive, element=element).with_columns(
+                error=pl.col("spread") ** 2 - known.sd_rel**2, weight=pl.col("spread") ** -4
+            )
+            weight, more = pl.col("weight"), pl.col("estimate") ** 2 - pl.col("error")
+            more_var = _number(of.select((weight * more).sum() / weight.sum()).item())
+            result.setdefault(additive, {})[element] = LotSpread(
+                known.lots,
+                math.sqrt(max(LEAST_LOT_SD_REL**2, more_var)),
+                _number(of["heats"].mean()),
+                _number((1 / of["error"]).mean()),
+            )
+    return result
 
 
 def _corr(wide: pl.DataFrame, one: str, other: str) -> float:

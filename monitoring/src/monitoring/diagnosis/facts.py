@@ -144,11 +144,13 @@ def _late(frame: pl.DataFrame) -> list[Fact]:
     if told.is_empty():
         return []
     first, last = told.row(0, named=True), told.row(-1, named=True)
+    late, corrected = f"{100 * last['late']:.0f} %", f"{100 * last['corrected']:.0f} %"
+    how = [f"{late} come more than {LATE_AFTER_MIN} minutes after the sample"] * (last["late"] > LATE_SHARE)
+    how += [f"{corrected} are corrected afterwards"] * (last["corrected"] > CORRECTED_SHARE)
     return [
         Fact(
             "late", "results", None, first[ROW], first["heat_no"],
-            f"Since heat {first['heat_no']} results come late or are corrected: "
-            f"{100 * last['late']:.0f} % late, {100 * last['corrected']:.0f} % corrected. "
-            "The reporting is in trouble; each heat counts once.",
+            f"Since heat {first['heat_no']} results are told late or wrong: of the last {LATE_WINDOW} heats "
+            f"{' and '.join(how)}. The reporting is in trouble; each heat counts once.",
         )
     ]  # fmt: skip

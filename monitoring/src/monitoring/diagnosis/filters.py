@@ -4,12 +4,24 @@ after what lots have been blamed for.
 
 import math
 
+from monitoring.diagnosis.reference import Memory
+
 CLIPPED_AT = 3.0  # standard deviations: one heat does not make a lot
 FORGOTTEN_AFTER = 200  # treatments without a lot
 
 Lot = tuple[str, str | None]
 Tipped = list[tuple[Lot, float]]
 """By how many standard deviations the result would be off if the lot brought 100 % more."""
+NO_ADDITIVE = ""
+
+
+def memory_of(station: str) -> Lot:
+    """What a station's last heats lost, and the next ones will: followed like a lot that is in every heat."""
+    return NO_ADDITIVE, station
+
+
+def is_memory(lot: Lot) -> bool:
+    return lot[0] == NO_ADDITIVE
 
 
 class Change:
@@ -23,7 +35,7 @@ class Change:
 
     def surprise(self, tipped: Tipped) -> float:
         """What of it the next result would still show."""
-        return sum(x * (1.0 - self.blamed.get(lot, 0.0)) for lot, x in tipped)
+        return sum(x * ((not is_memory(lot)) - self.blamed.get(lot, 0.0)) for lot, x in tipped)
 
 
 class ElementFilter:
@@ -36,6 +48,7 @@ class ElementFilter:
         self._mean: list[float] = []
         self._var: list[list[float]] = []
         self._last: dict[Lot, int] = {}
+        self._place: dict[Lot, int] = {}
 
     def may_change(self, row: int, since: int) -> None:
         """A change may begin now; those that began before `since` are not followed any longer."""
@@ -58,6 +71,19 @@ class ElementFilter:
             self._mean.append(0.0)
             self._var.append([0.0] * (len(self._lots) - 1) + [sd_rel**2])
         self._last[lot] = row
+
+    def fade(self, row: int, place: int, memory: Lot, of: Memory) -> None:
+        """Bring a station's memory to its heat number `place`: some of it is gone, and other came."""
+        self.meet(row, memory, of.sd_rel)
+        n, left = self._lots.index(memory), of.kept ** (place - self._place.get(memory, place))
+        self._place[memory] = place
+        self._mean[n] *= left
+        for line in self._var:
+            line[n] *= left
+        self._var[n] = [var * left for var in self._var[n]]
+        self._var[n][n] += (1 - left**2) * of.sd_rel**2
+        for change in (*self.changes, *self.together):
+            change.blamed[memory] = left * change.blamed.get(memory, 0.0)
 
     def learn(self, tipped: Tipped, error: float, noise_var: float, together: list[float]) -> None:
         """Learn from one error; `together` is what each change of everything would make of it."""
@@ -92,6 +118,7 @@ class ElementFilter:
 
     def _forget(self, n: int) -> None:
         del self._last[self._lots[n]]
+        self._place.pop(self._lots[n], None)
         for change in (*self.changes, *self.together):
             change.blamed.pop(self._lots[n], None)
         del self._lots[n], self._mean[n], self._var[n]

@@ -16,22 +16,22 @@ from typing import NamedTuple
 
 import polars as pl
 
-from monitoring.diagnosis.budget import FALSE_ALARMS, HEATS, SHARES
-from monitoring.diagnosis.furthest import furthest
+from monitoring.diagnosis.budget import FALSE_ALARMS, HEATS, SHARES, as_sure_as
+from monitoring.diagnosis.furthest import Look, furthest
 from monitoring.diagnosis.looks import beyond
 from monitoring.diagnosis.reference import LotSpread, Reference
 from monitoring.measures.treatments import ROW
 
-LOOK_AT = {6: 1.6, 15: 1.0, 30: 1.0}
-"""After so many heats in which the lot was tipped, at whichever station; and how many times the limit it
-must be off by then. Of few heats little is known, and every look costs: so there are few, and one when it
-begins to matter.
+LOOK_AT = {6: (1.6, 0.6), 15: (1.0, 0.3), 30: (1.25, 0.3)}
+"""After so many heats in which the lot was tipped, at whichever station: how many times the limit it must be
+off by then, and how much they must tell at least, in units of what is known of such lots anyway. Of few heats
+little is known, and every look costs: so there are few, and one when it begins to matter. Where six heats
+tell little, chance is most of what they show, and the next look comes soon.
 """
 IN_TIME = 15  # heats; of a lot that is soon used up, half of it
-LEAST_TOLD = 0.3  # information in units of the spread's: below, chance is all that an estimate shows
 MATTERS_REL = 0.04  # a lot that is so far off should be found in time
 WORTH_REL = 0.025  # and one that is so far off is no false alarm
-TOLD = (0.4, 0.7, 1.0, 1.3, 1.6)  # by lots in time, in units of their mean: grades come in sequences
+TOLD = (0.6, 0.8, 1.0, 1.2, 1.4)  # by lots in time, in units of their mean: grades come in sequences
 HARM_ABOVE = 0.005  # of a lot that brings too much, in units of one that brings as much too little
 FIRST_THINGS_FIRST = (
     5.0  # power of the harm: at 1 no lot is found in time surely, the little ones take their part
@@ -68,9 +68,15 @@ def _spreads(pairs: tuple[tuple[str, str, LotSpread], ...], heats: int, wander: 
     chances = _shared(sides)
     rows = []
     for n, (additive, element, of) in enumerate(pairs):
-        looks = [(of.information * min(1.0, at / of.heats_per_lot), times) for at, times in LOOK_AT.items()]
+        looks = [
+            Look(of.information * min(1.0, at / of.heats_per_lot), times, least)
+            for at, (times, least) in LOOK_AT.items()
+        ]
         sides_of = chances[2 * n : 2 * n + 2]
-        limits = [furthest(of.sd_rel, looks, worth=WORTH_REL, chance=chance) for chance in sides_of]
+        limits = [
+            furthest(of.sd_rel, looks, told=TOLD, worth=WORTH_REL, chance=chance) * _unsure(chance, of.lots)
+            for chance in sides_of
+        ]
         rows.append((additive, element, of.sd_rel, many[n], *sides_of, *limits))
     figures = ("sd_rel", "lots", "chance_below", "chance_above", "below", "above")
     schema = {"additive": pl.String, "element": pl.String} | dict.fromkeys(figures, pl.Float64)
@@ -79,12 +85,16 @@ def _spreads(pairs: tuple[tuple[str, str, LotSpread], ...], heats: int, wander: 
 
 def looks_at_lots(told: pl.DataFrame) -> pl.DataFrame:
     """Return the treatments after which lots are looked at, of `told_apart.ToldApart.lots`."""
-    return told.filter(pl.col("heats").is_in(list(LOOK_AT)), pl.col("told") >= LEAST_TOLD)
+    least = {at: least for at, (_, least) in LOOK_AT.items()}
+    return told.filter(
+        pl.col("told") >= pl.col("heats").replace_strict(least, default=None, return_dtype=pl.Float64)
+    )
 
 
 def lots(told: pl.DataFrame, reference: Reference) -> pl.DataFrame:
     """Look at each lot when it is time; `told` as `told_apart.ToldApart.lots`."""
-    times = pl.col("heats").replace_strict(LOOK_AT, return_dtype=pl.Float64)
+    of = {at: times for at, (times, _) in LOOK_AT.items()}
+    times = pl.col("heats").replace_strict(of, return_dtype=pl.Float64)
     off_by = pl.when(pl.col("estimate") < 0).then("below").otherwise("above") * times
     looks = (
         looks_at_lots(told)
@@ -102,6 +112,12 @@ def lots(told: pl.DataFrame, reference: Reference) -> pl.DataFrame:
         )
     )
     return beyond(looks, "lot")
+
+
+def _unsure(chance: float, lots: int) -> float:
+    """How many times further a limit must be because the spread is known from so few lots only."""
+    limit = -_NORMAL.inv_cdf(chance)
+    return as_sure_as(limit, lots) / limit
 
 
 def _shared(sides: list[Side]) -> list[float]:

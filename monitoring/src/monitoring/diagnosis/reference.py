@@ -48,15 +48,26 @@ class Before(Struct):
     sd: Above0
 
 
+class Memory(Struct):
+    """Of a station's heats: by how much, relative, more or less of an element than expected comes from
+    everything added, as lasts for some heats (1 sd); and what is `kept` of it from one heat to the next.
+    """
+
+    sd_rel: Above0
+    kept: Annotated[float, Meta(ge=0, lt=1)]
+
+
 class Beside(Struct):
     """What goes with the errors of an element in the same heat: `partner`, the element whose errors tell most
-    of them, and `slope`, by how much; `sd`, what is left, besides lots, in standard deviations of the error.
+    of them, and `slope`, by how much; `sd`, what is left, besides lots, in standard deviations of the error:
+    its `memory` among it.
     """
 
     partner: str | None
     slope: float
     sd: Above0
     before: Before | None = None
+    memory: Memory | None = None
 
 
 class Windows(Struct):

@@ -27,17 +27,3 @@ def prediction_errors(treatments: pl.LazyFrame) -> pl.LazyFrame:
             pl.col("pct").is_between("low_pct", "high_pct").alias("covered"),
         )
     )
-
-
-def errors_by_element(errors: pl.DataFrame) -> pl.DataFrame:
-    """Return per element `n`, mean absolute error and bias (wt %), and the share inside the 90 % interval."""
-    return (
-        errors.group_by("element")
-        .agg(
-            pl.len().alias("n"),
-            pl.col("error_pct").abs().mean().alias("mae_pct"),
-            pl.col("error_pct").mean().alias("bias_pct"),
-            pl.col("covered").mean().alias("coverage_90"),
-        )
-        .sort("element")
-    )

@@ -7,14 +7,13 @@ asks for the element; and misses that it makes good, or brings, cost the price o
 absorbs is in the prediction, and costs nothing.
 """
 
-import math
 from typing import NamedTuple
 
 import polars as pl
 
 from monitoring.measures.in_window import windows_met
 from monitoring.measures.prediction_error import prediction_errors
-from monitoring.measures.savings import COLUMNS, LEAST_HEATS, slopes_of
+from monitoring.measures.savings import COLUMNS, LEAST_HEATS, sd_of_mean, slopes_of
 from monitoring.measures.treatments import ROW, final_chemistry, in_force, unrolled
 
 LEAST_SLOPE = 0.2  # of what is added by certificate, in the steel: an element below it is not steered
@@ -88,7 +87,7 @@ def regrets(rows: pl.LazyFrame, price_per_miss_per_t: float) -> list[Regret]:
             row["heats"],
             row["currency"],
             row["per_t"],
-            math.sqrt(row["variance"] / row["heats"] + (price_per_miss_per_t / row["heats"]) ** 2),
+            sd_of_mean(row["variance"], row["heats"], price_per_miss_per_t),
             row["additives"],
         )
         for row in figures.iter_rows(named=True)

@@ -120,13 +120,20 @@ def savings(rows: pl.LazyFrame, price_per_miss_per_t: float) -> list[Saving]:
             row["heats"],
             row["currency"],
             row["per_t"],
-            math.sqrt(row["variance"] / row["heats"] + (price_per_miss_per_t / row["heats"]) ** 2),
+            sd_of_mean(row["variance"], row["heats"], price_per_miss_per_t),
             row["additives"],
             row["in_window"],
             row["rule_in_window"],
         )
         for row in figures.iter_rows(named=True)
     ]
+
+
+def sd_of_mean(variance: float, heats: int, price_per_miss_per_t: float) -> float:
+    """Return the standard deviation of a mean over heats, misses among what they cost: how heats differ, and
+    that a share is known no finer than one heat.
+    """
+    return math.sqrt(variance / heats + (price_per_miss_per_t / heats) ** 2)
 
 
 def totals(of_grades: Sequence[Saving]) -> list[Saving]:

@@ -6,9 +6,10 @@ from typing import NamedTuple
 import polars as pl
 from pydantic import BaseModel
 
+from monitoring.measures.cells import by_element, cells_of
 from monitoring.measures.in_window import windows_met
 from monitoring.measures.overrides import overrides
-from monitoring.measures.prediction_error import errors_by_element, prediction_errors
+from monitoring.measures.prediction_error import prediction_errors
 from monitoring.measures.treatments import ROW, TREATMENT, in_force
 
 _KEPT = [
@@ -40,6 +41,22 @@ _JUDGED_BY = [
     "decided",
     "weighed_predicted",
 ]
+
+
+_COUNTED_BY = ["stream", "currency", "weighed_bundle_hash", "model_version"]
+_SUMS = [
+    "heats",
+    "in_window",
+    "in_window_n",
+    "overridden",
+    "decided_n",
+    "recommended_n",
+    "fallback",
+    "priced_n",
+    "cost",
+    "mass_t",
+]
+_LASTS = ["completed_at", "stream_seq"]
 
 
 class ElementError(BaseModel):
@@ -114,39 +131,62 @@ def _follows(before: pl.DataFrame, new: pl.DataFrame) -> bool:
     return bool(before["completed_at"][-1] < new["completed_at"][0])
 
 
+def counts_of(treatments: pl.DataFrame) -> pl.DataFrame:
+    """Return what the figures need of treatments: few rows, and as many where these are counted again."""
+    known = pl.col("weighed_cost").is_not_null() & pl.col("currency").is_not_null()
+    handbook = pl.col("recommendation_source") == "handbook"
+    counted = treatments.with_columns(
+        heats=pl.lit(1),
+        in_window_n=pl.col("in_window").is_not_null(),
+        decided_n=pl.col("overridden").is_not_null(),
+        recommended_n=handbook.is_not_null(),
+        fallback=handbook,
+        priced_n=known,
+        cost=pl.when(known).then("weighed_cost"),
+        mass_t=pl.when(known).then("steel_mass_t"),
+    )
+    return added(counted.with_columns(pl.col(_SUMS[:-2]).cast(pl.Int64)))
+
+
+def added(counts: pl.DataFrame) -> pl.DataFrame:
+    """Return counts of several groups of treatments as those of all."""
+    return counts.group_by(_COUNTED_BY).agg(pl.col(_SUMS).sum(), pl.col(_LASTS).max())
+
+
 def summarise(assessed: Assessed) -> Summary:
     """Return the figures of the first page."""
-    treatments, errors = assessed
-    if treatments.is_empty():
+    return figures(counts_of(assessed.treatments), cells_of(assessed.errors))
+
+
+def figures(counts: pl.DataFrame, cells: pl.DataFrame) -> Summary:
+    """Return them from what was counted, and the cells of the errors."""
+    if counts.is_empty():
         return Summary()
-    judged, decided = treatments["in_window"].drop_nulls(), treatments["overridden"].drop_nulls()
+    of = counts.select(pl.col(_SUMS).sum(), pl.col("completed_at").max()).row(0, named=True)
     return Summary(
-        heats=treatments.height,
-        last_completed_at=treatments["completed_at"][-1],
+        heats=of["heats"],
+        last_completed_at=of["completed_at"],
         elements={
             row["element"]: ElementError.model_validate(row)
-            for row in errors_by_element(errors).iter_rows(named=True)
+            for row in by_element(cells).iter_rows(named=True)
         },
-        in_window_rate=_share(judged),
-        in_window_n=judged.len(),
-        cost_per_t=cost_per_t(treatments),
-        override_rate=_share(decided),
-        decided_n=decided.len(),
-        fallback_rate=_share(treatments["recommendation_source"].drop_nulls() == "handbook"),
+        in_window_rate=_share(of["in_window"], of["in_window_n"]),
+        in_window_n=of["in_window_n"],
+        cost_per_t=_cost_per_t(counts),
+        override_rate=_share(of["overridden"], of["decided_n"]),
+        decided_n=of["decided_n"],
+        fallback_rate=_share(of["fallback"], of["recommended_n"]),
     )
 
 
-def cost_per_t(treatments: pl.DataFrame) -> CostPerT | None:
+def _cost_per_t(counts: pl.DataFrame) -> CostPerT | None:
     """Return cost over mass of the treatments whose cost is known; in the currency of most of them."""
-    known = treatments.drop_nulls(["weighed_cost", "currency"])
-    by_currency = known.group_by("currency").agg(
-        pl.len().alias("n"), (pl.col("weighed_cost").sum() / pl.col("steel_mass_t").sum()).alias("amount")
-    )
+    known = counts.filter(pl.col("priced_n") > 0).group_by("currency").agg(pl.col(_SUMS).sum())
     if known.is_empty():
         return None
-    row = by_currency.sort(["n", "currency"], descending=[True, False]).row(0, named=True)
-    return CostPerT(amount=row["amount"], currency=row["currency"])
+    row = known.sort(["priced_n", "currency"], descending=[True, False]).row(0, named=True)
+    return CostPerT(amount=row["cost"] / row["mass_t"], currency=row["currency"])
 
 
-def _share(of: pl.Series) -> float | None:
-    return float(of.sum()) / of.len() if of.len() else None
+def _share(of: int, n: int) -> float | None:
+    return of / n if n else None
