@@ -111,6 +111,22 @@ def test_a_change_is_looked_for_within_chance_where_there_is_none() -> None:
         assert (of["estimate"] / of["sd"]).pow(2).mean() == pytest.approx(1.0, abs=0.4), kind
 
 
+def test_heats_that_hang_together_do_not_look_like_a_change() -> None:
+    memory = Memory(0.012, 0.8)
+    knows = reference()
+    knows.beside["tapping"]["Mn"].memory = memory
+
+    def far(of: Reference) -> float:
+        """How far changes of Mn are found where there is none, in what is said to be chance."""
+        found = pl.concat(
+            played(lambda n, lot, e: 0.0, seed=seed, of=of, memory=memory).changes for seed in range(24)
+        ).filter(element="Mn")
+        return float(found.select((pl.col("estimate") / pl.col("sd")).pow(2).mean().sqrt()).item())
+
+    assert far(knows) == pytest.approx(1.0, abs=0.25)
+    assert far(reference()) > 1.25
+
+
 def test_a_sample_that_read_high_at_tapping_is_no_news_at_the_ladle_furnace() -> None:
     of = reference(Before(-0.8, 0.6))
     heat = {"heat": "1", "additive": "SiMn", "lot": "SiMn-1", "element": "Mn", "x": 10.0}

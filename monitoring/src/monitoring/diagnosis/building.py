@@ -5,6 +5,7 @@ import math
 import polars as pl
 
 from monitoring.diagnosis.inputs import inputs_of
+from monitoring.diagnosis.lot_spreads import spreads_as_told, spreads_of_lots
 from monitoring.diagnosis.lots import looks_at_lots
 from monitoring.diagnosis.memories import memories
 from monitoring.diagnosis.reference import (
@@ -14,7 +15,6 @@ from monitoring.diagnosis.reference import (
     Beside,
     ElementError,
     Input,
-    LotSpread,
     Reference,
     Station,
     Windows,
@@ -31,14 +31,10 @@ from monitoring.diagnosis.untangled import rests, untangled, without_other_lots
 from monitoring.measures.treatments import ROW
 
 LEAST_HEATS = 20  # of a grade, before its errors are judged
-MATTERS_FROM = 3.0  # standard deviations that an addition brings, for an element to be judged by additions
-LEAST_SHARE = 0.02  # of the heats in which it does
-LEAST_LOTS = 6  # of an additive, before its lots are judged: by how much lots differ, few of them do not tell
 SD_PER_MAD = 1.4826  # of a normal number
 LEAST_CORRELATION = 0.2  # of two elements' errors, to take one from the other
 LEAST_BEFORE = 0.1  # of an element's errors at two stations
 SENSIBLE = (0.2, 1.1)  # recoveries; beyond, additions vary too little to tell
-LEAST_LOT_SD_REL = 0.005
 
 
 def build(rows: pl.LazyFrame, bundle_hash: str | None = None) -> Reference:
@@ -68,7 +64,7 @@ def build(rows: pl.LazyFrame, bundle_hash: str | None = None) -> Reference:
     standard = standardised(found, reference)
     reference.recoveries = recoveries(found)
     pairs = by_lot(found, standard, reference).join(found.heats.select(ROW, "plant_id"), on=ROW)
-    reference.lots = _lots(pairs, found.heats.height)
+    reference.lots = spreads_of_lots(pairs, found.heats.height)
     plants = [
         (of, standard.join(of.select(ROW).unique(), on=ROW, how="semi"))
         for _, of in pairs.join(spread_frame(reference), on=["additive", "element"]).group_by(
@@ -83,14 +79,11 @@ def build(rows: pl.LazyFrame, bundle_hash: str | None = None) -> Reference:
         _note_before(reference.beside, left, found.heats)
         beside = beside_frame(reference.beside)
         own = [untangled(of, results, beside) for of, results in plants]
-        reference.lots = _lots(pl.concat(own), found.heats.height)
-        for station, of_station in memories(_by_place(pairs, found.heats)).items():
-            for element, memory in of_station.items():
-                if element in reference.beside.get(station, {}):
-                    reference.beside[station][element].memory = memory
+        reference.lots = spreads_of_lots(pl.concat(own), found.heats.height)
+        _note_memories(reference.beside, pairs, found.heats)
     told = [_told(of, standard, reference) for _, of in pairs.group_by("plant_id", maintain_order=True)]
     if told:
-        reference.lots = _as_told([of.lots for of in told], reference.lots)
+        reference.lots = spreads_as_told([of.lots for of in told], reference.lots)
         told = [_told(of, standard, reference) for _, of in pairs.group_by("plant_id", maintain_order=True)]
         reference.wander = wander([of.changes for of in told])
         looks = pl.concat(looks_at_lots(of.lots) for of in told)
@@ -239,69 +232,16 @@ def _note_before(
             of.before = Before(r * sd / sd_before, of.sd * math.sqrt(1 - r * r))
 
 
-def _lots(pairs: pl.DataFrame, treatments: int) -> dict[str, dict[str, LotSpread]]:
-    """Method of moments: the spread of the lots' estimates less what is due to the noise of the heats. An
-    additive of few lots is left out: what a model has learnt from three lots is theirs."""
-    matters = (
-        pairs.group_by("additive", "element")
-        .agg((pl.col("x") > MATTERS_FROM).sum().alias("n"))
-        .filter(pl.col("n") >= LEAST_SHARE * treatments)
-    )
-    lots = (
-        pairs.join(matters, on=["additive", "element"], how="semi")
-        .group_by("plant_id", "additive", "element", "lot")
-        .agg(
-            pl.col("heat").n_unique().alias("heats"),
-            (pl.col("x") * pl.col("y")).sum().alias("sxy"),
-            (pl.col("x") ** 2).sum().alias("sxx"),
-        )
-        .filter(pl.col("sxx") > 0)
-        .with_columns((pl.col("sxy") / pl.col("sxx")).alias("b"))
-    )
-    result: dict[str, dict[str, LotSpread]] = {}
-    for (additive, element), of in lots.group_by("additive", "element", maintain_order=True):
-        told = of.filter(pl.col("sxx") > pl.col("sxx").max() / 20)
-        more = told.select((pl.col("b") ** 2 - 1 / pl.col("sxx")).mean()).item()
-        if told.height < LEAST_LOTS:
-            continue
-        sd_rel = math.sqrt(max(LEAST_LOT_SD_REL**2, more))
-        result.setdefault(str(additive), {})[str(element)] = LotSpread(
-            of.height, sd_rel, _number(of["heats"].mean()), _number(told["sxx"].mean())
-        )
-    return {additive: dict(sorted(elements.items())) for additive, elements in sorted(result.items())}
-
-
-def _by_place(pairs: pl.DataFrame, heats: pl.DataFrame) -> pl.DataFrame:
-    """What was added of an element in a heat, by all lots, and which heat of its station it was."""
+def _note_memories(beside: dict[str, dict[str, Beside]], pairs: pl.DataFrame, heats: pl.DataFrame) -> None:
+    """What heats of a station lose of an element, and the next ones too, by what was added in all."""
     places = heats.sort("plant_id", ROW).select(
         ROW, "plant_id", pl.int_range(pl.len()).over("plant_id", "station").alias("place")
     )
     brought = pairs.group_by(ROW, "station", "element").agg(pl.col("x").sum(), pl.col("y").first())
-    return brought.join(places, on=ROW)
-
-
-def _as_told(
-    of_plants: list[pl.DataFrame], lots: dict[str, dict[str, LotSpread]]
-) -> dict[str, dict[str, LotSpread]]:
-    """Their spread again, by the last look at each lot: by the same estimates that lots are judged by."""
-    last = pl.concat(
-        of.unique(["additive", "lot", "element"], keep="last", maintain_order=True) for of in of_plants
-    )
-    result: dict[str, dict[str, LotSpread]] = {}
-    for additive, elements in lots.items():
-        for element, known in elements.items():
-            of = last.filter(additive=additive, element=element).with_columns(
-                error=pl.col("spread") ** 2 - known.sd_rel**2, weight=pl.col("spread") ** -4
-            )
-            weight, more = pl.col("weight"), pl.col("estimate") ** 2 - pl.col("error")
-            more_var = _number(of.select((weight * more).sum() / weight.sum()).item())
-            result.setdefault(additive, {})[element] = LotSpread(
-                known.lots,
-                math.sqrt(max(LEAST_LOT_SD_REL**2, more_var)),
-                _number(of["heats"].mean()),
-                _number((1 / of["error"]).mean()),
-            )
-    return result
+    for station, of_station in memories(brought.join(places, on=ROW)).items():
+        for element, memory in of_station.items():
+            if element in beside.get(station, {}):
+                beside[station][element].memory = memory
 
 
 def _corr(wide: pl.DataFrame, one: str, other: str) -> float:

@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 import polars as pl
 
-from monitoring.diagnosis.budget import FALSE_ALARMS, HEATS, SHARES, as_sure_as
+from monitoring.diagnosis.budget import FALSE_ALARMS, HEATS, SHARES
 from monitoring.diagnosis.furthest import Look, furthest
 from monitoring.diagnosis.looks import beyond
 from monitoring.diagnosis.reference import LotSpread, Reference
 from monitoring.measures.treatments import ROW
 
-LOOK_AT = {6: (1.6, 0.6), 15: (1.0, 0.3), 30: (1.25, 0.3)}
+LOOK_AT = {6: (1.6, 0.6), 15: (1.0, 0.3), 30: (1.1, 0.3)}
 """After so many heats in which the lot was tipped, at whichever station: how many times the limit it must be
 off by then, and how much they must tell at least, in units of what is known of such lots anyway. Of few heats
 little is known, and every look costs: so there are few, and one when it begins to matter. Where six heats
@@ -74,8 +74,7 @@ def _spreads(pairs: tuple[tuple[str, str, LotSpread], ...], heats: int, wander: 
         ]
         sides_of = chances[2 * n : 2 * n + 2]
         limits = [
-            furthest(of.sd_rel, looks, told=TOLD, worth=WORTH_REL, chance=chance) * _unsure(chance, of.lots)
-            for chance in sides_of
+            furthest(of.sd_rel, looks, told=TOLD, worth=WORTH_REL, chance=chance) for chance in sides_of
         ]
         rows.append((additive, element, of.sd_rel, many[n], *sides_of, *limits))
     figures = ("sd_rel", "lots", "chance_below", "chance_above", "below", "above")
@@ -112,12 +111,6 @@ def lots(told: pl.DataFrame, reference: Reference) -> pl.DataFrame:
         )
     )
     return beyond(looks, "lot")
-
-
-def _unsure(chance: float, lots: int) -> float:
-    """How many times further a limit must be because the spread is known from so few lots only."""
-    limit = -_NORMAL.inv_cdf(chance)
-    return as_sure_as(limit, lots) / limit
 
 
 def _shared(sides: list[Side]) -> list[float]:
