@@ -79,6 +79,25 @@ def test_noise_that_grows_with_the_content_is_told_from_noise_that_does_not() ->
     assert fitted.noise_share == pytest.approx(0.01, rel=0.15)
 
 
+def test_analyses_that_agree_to_the_digit_do_not_widen_the_grade_that_is_alloyed() -> None:
+    """Most heats have a trace that the spectrometer reads alike twice, step by step; few are alloyed."""
+    rng, n = np.random.default_rng(4), 1500
+    alloyed = np.arange(n) % 20 == 0
+    content = np.where(alloyed, 0.17, rng.uniform(0.01, 0.03, n))
+    added = np.where(alloyed, 0.0735, 0.0)
+    first = np.round(content - added, 3)
+    apart = np.where(alloyed, rng.normal(0, 0.0014, n), 0.001 * rng.choice([0, 0, 0, 0, 1, -1], n))
+    known = Terms(first, first, np.zeros(n), first + 0.99 * added + apart, added, content, *[np.zeros(n)] * 5)
+
+    fitted = run(known, prior(element="Mo"))
+
+    sd = np.sqrt(
+        fitted.noise_sd_pct**2 + (fitted.noise_share * 0.17) ** 2 + (fitted.recovery_sd * 0.0735) ** 2
+    )
+    assert fitted.noise_sd_pct == pytest.approx(0.0006, abs=0.0002)
+    assert sd == pytest.approx(0.0014, rel=0.35)
+
+
 def test_level_decides_where_operators_bend_the_slope() -> None:
     """Additions that follow an unseen need: the slope within heats is near 0, the steel's recovery is not."""
     rng = np.random.default_rng(1)

@@ -43,6 +43,8 @@ PRIOR_VARIANCE_HEATS = 30.0
 GROSS_SD = 3.0
 """Deviations beyond which a residual says no more of them: recoveries have long tails, and a few lost
 additions made every heat's interval too wide. What tails ask for comes with the conformal factor."""
+USUAL, USUAL_SD = 0.9, 1.645
+"""Share of normal residuals that lie within so many deviations."""
 MOST_DEBIT = 2.0
 LEAST_SD, MOST_RECOVERY_SD = 0.3, 3.0
 """Multiples of the prior's deviations that no plant is believed to leave."""
@@ -177,7 +179,9 @@ def _deviations(
     squares = np.maximum(np.minimum(residual**2, limit**2) - of_first, 0.0)
     # Pseudo-heats that say what the prior says; in units of the noise variance, so that unknowns weigh alike.
     unit = max(robust_sd(residual), 1e-6) ** 2
-    parts = [(np.ones_like(squares), min(prior.noise_sd_pct**2, unit))]
+    # Analyses in whole steps often agree to the digit: the middle residual is 0, and says little of noise.
+    usual = max(unit, float(np.quantile(np.abs(residual), USUAL)) ** 2 / USUAL_SD**2)
+    parts = [(np.ones_like(squares), min(prior.noise_sd_pct**2, usual))]
     parts += [(known.reference_pct**2, prior.noise_share**2)]
     parts += [(known.added_pct**2, prior.recovery_sd**2), (known.usual_burnt_pct**2, prior.debit_sd**2)]
     typical = [float(np.median(p[p > 0])) if np.any(p > 0) else 1.0 for p, _ in parts]
