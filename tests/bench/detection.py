@@ -3,11 +3,12 @@ healthy plant.
 
 All in processes of their own, as a plant would run them: the simulator's `bulk` plays the heats, a model
 trained by the pipeline on the plant's past predicts, `monitoring backfill` takes the heats in, `monitoring
-diagnose` reads them. The reference comes from the past, of which the model was trained on one line.
+diagnose` reads them. The reference comes from the past, of which the model was trained on one line. What a
+past happens to hold shifts all that is judged by it, so there are several, each with as many replays.
 
 Replays are lines of the simulator, none of which anything was tuned on: each has scrap, lots and chance of
-its own. They are played in parts, some at a time. A heat counts as affected by a lot where the lot was
-tipped. What was named is kept in `found.json`; `make report ONLY=detection` makes docs/detection of it.
+its own. A heat counts as affected by a lot where the lot was tipped. What was named is kept in `found.json`;
+`make report ONLY=detection` makes docs/detection of it.
 """
 
 import json
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,11 +31,11 @@ from bench.plant_heats import ROOT, ModelService, command, completed_heats, serv
 from bench.true_lots import is_off
 
 WORK = ROOT / "build" / "bench" / "detection-work"
-REFERENCE, FOUND = WORK / "reference.json", ROOT / "build" / "bench" / "detection-found.json"
+FOUND = ROOT / "build" / "bench" / "detection-found.json"
 COMPONENTS = ("infra/plant-simulator", "model-service", "ml-pipeline", "monitoring")
 STATIONS = ("tapping", "ladle_furnace")
 PROCESSES = 2
-PLANT_SEED, PAST_HEATS = 9611, 4000
+PAST_SEEDS, PAST_HEATS = (9611, 9621, 9631, 9641), 4000
 AGAIN = os.environ.get("DETECTION_AGAIN") == "1"  # with the model and the reference of the run before
 REFERENCE_LINES = 8  # whose crews and scrap the replays' are like
 HEALTHY_LINES, HEALTHY_HEATS = int(os.environ.get("DETECTION_HEALTHY_LINES", "16")), 1000
@@ -61,6 +63,26 @@ EXPECTED = {
 """Scenario to the cause that should be named: alarms, and for the four without one, facts."""
 
 
+class Past(NamedTuple):
+    """What one past left: a model that is served, and the reference; all in a folder."""
+
+    n: int
+    folder: Path
+    url: str = ""
+
+    @property
+    def bundle(self) -> Path:
+        return self.folder / "models" / "champion"
+
+    @property
+    def reference(self) -> Path:
+        return self.folder / "reference.json"
+
+    def master_data(self) -> dict[str, Any]:
+        """Of each station, as the simulator wrote it."""
+        return {name: json.loads((self.folder / f"{name}.json").read_text()) for name in STATIONS}
+
+
 class Replay(NamedTuple):
     """What `monitoring diagnose` said of one line; `rows` are the readings that the simulator wrote of it."""
 
@@ -73,37 +95,39 @@ def measure() -> Measured:
     """Train on the past, play every scenario and a healthy plant, diagnose, count."""
     for component in COMPONENTS:
         quiet("make", "--no-print-directory", "-C", str(ROOT / component), "venv")
-    if not (AGAIN and REFERENCE.exists()):
+    pasts = [Past(n, WORK / f"past-{seed}") for n, seed in enumerate(PAST_SEEDS)]
+    if not (AGAIN and all(past.reference.exists() for past in pasts)):
         shutil.rmtree(WORK, ignore_errors=True)
         WORK.mkdir(parents=True)
-        trained()
-    with serving(WORK / "models" / "champion") as url:
-        if not REFERENCE.exists():
-            past = played("past", PLANT_SEED, REFERENCE_LINES, PAST_HEATS // REFERENCE_LINES)
-            collected(past, url)
-            monitoring(past, "reference", "--output", str(REFERENCE))
-            shutil.rmtree(past)
-        told("trained, and its reference made")
-        with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:  # Polars does not survive a fork
-            lots = [pool.submit(part_of_bad_lots, url, part) for part in range(PROCESSES)]
-            parts = [pool.submit(part_of_healthy, url, part) for part in range(PROCESSES)]
-            playing = {scenario: pool.submit(scenario_named, url, scenario) for scenario in EXPECTED}
-            delays = [delay for part in lots for delay in part.result()]
-            shown(bad_lots(delays))
-            alarms = [one for part in parts for one in part.result()]
-            shown(healthy(alarms, HEALTHY_LINES * HEALTHY_HEATS))
-            named = list[Named]()
-            for scenario, of in playing.items():
-                named += of.result()
-                told(f"{scenario}: {sum(one.is_right for one in named[-LINES:])} of {LINES} named rightly")
-    seeds = [PLANT_SEED, HEALTHY_SEED, LOT_SEED, SEED]
+    # Polars does not survive a fork.
+    with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool, ExitStack() as served:
+        for past in pool.map(trained, pasts):
+            told(f"past {PAST_SEEDS[past.n]}: a model is trained")
+        urls = [served.enter_context(serving(past.bundle)) for past in pasts]
+        pasts = [past._replace(url=url) for past, url in zip(pasts, urls, strict=True)]
+        list(pool.map(with_reference, pasts))
+        told("references are made")
+        lots = [pool.submit(bad_lots_named, past) for past in pasts]
+        alarming = [pool.submit(healthy_alarms, past) for past in pasts]
+        playing = {
+            scenario: [pool.submit(scenario_named, past, scenario) for past in pasts] for scenario in EXPECTED
+        }
+        delays = [delay for of in lots for delay in of.result()]
+        shown(bad_lots(delays))
+        alarms = [one for of in alarming for one in of.result()]
+        shown(healthy(alarms, HEALTHY_LINES * HEALTHY_HEATS))
+        named = list[Named]()
+        for scenario, parts in playing.items():
+            named += [one for of in parts for one in of.result()]
+            told(f"{scenario}: {sum(one.is_right for one in named[-LINES:])} of {LINES} named rightly")
+    seeds = [*PAST_SEEDS, HEALTHY_SEED, LOT_SEED, SEED]
     found = Found(EXPECTED, delays, alarms, HEALTHY_LINES * HEALTHY_HEATS, named, LINES, seeds)
     FOUND.write_text(json.dumps(found.document(), indent=1) + "\n", encoding="utf-8")
     return bad_lots(delays) | healthy(alarms, found.healthy_heats) | scenarios(found)
 
 
 def told(what: str) -> None:
-    """Progress: it takes a quarter of an hour."""
+    """Progress: it takes twenty minutes."""
     sys.stdout.write(f"  {time.strftime('%H:%M:%S')} {what}\n")
     sys.stdout.flush()
 
@@ -114,47 +138,53 @@ def shown(found: Measured) -> None:
         told(f"{what}: {statistics.median(values) if values else float('nan'):.4g} {unit}")
 
 
-def trained() -> Path:
-    """The bundle of a model of both stations, by the pipeline's own commands, from the plant's past."""
-    environment = {
-        "ML_PIPELINE_ARTIFACTS": str(WORK / "artifacts"),
-        "ML_PIPELINE_MODELS": str(WORK / "models"),
-        "ML_PIPELINE_WORK": str(WORK / "work"),
-    }
-    pipeline, lake = command("ml-pipeline", "ml-pipeline"), str(WORK / "training")
+def trained(past: Past) -> Past:
+    """With a model of both stations, by the pipeline's own commands, from the plant's past."""
+    if past.reference.exists():
+        return past
+    places = {"ARTIFACTS": "artifacts", "MODELS": "models", "WORK": "work"}
+    environment = {f"ML_PIPELINE_{name}": str(past.folder / place) for name, place in places.items()}
+    pipeline, lake = command("ml-pipeline", "ml-pipeline"), str(past.folder / "training")
     for station in STATIONS:
-        folder = WORK / f"history-{station}"
-        simulator(
-            "history", "--heats", PAST_HEATS, "--seed", PLANT_SEED, "--station", station, "--output", folder
-        )
-        simulator("master-data", "--station", station, "--output", WORK / f"{station}.json")
+        folder = past.folder / f"history-{station}"
+        options = ("--heats", PAST_HEATS, "--seed", PAST_SEEDS[past.n], "--station", station)
+        simulator("history", *options, "--output", folder)
+        simulator("master-data", "--station", station, "--output", past.folder / f"{station}.json")
         mapping = ("--mapping", str(folder / "mapping.yaml"), "--input", str(folder))
         quiet(pipeline, "import", *mapping, "--lake", lake, **environment)
     quiet(pipeline, "run", "--lake", lake, **environment)
-    return WORK / "models" / "champion"
+    return past
 
 
-def part_of_healthy(url: str, part: int) -> list[Alarm]:
+def with_reference(past: Past) -> None:
+    """Make the reference, of more lines than the model has seen."""
+    if past.reference.exists():
+        return
+    lines = (REFERENCE_LINES, PAST_HEATS // REFERENCE_LINES)
+    folder = played(past, "past", PAST_SEEDS[past.n], *lines)
+    monitoring(folder, "reference", "--output", str(past.reference))
+    shutil.rmtree(folder)
+
+
+def healthy_alarms(past: Past) -> list[Alarm]:
     """Every alarm in a plant where no scenario was played: its cause, and whether a lot really is off."""
-    folder = played(f"healthy-{part}", HEALTHY_SEED + part, HEALTHY_LINES // PROCESSES, HEALTHY_HEATS)
-    collected(folder, url)
+    folder = played(past, "healthy", HEALTHY_SEED + past.n, HEALTHY_LINES // len(PAST_SEEDS), HEALTHY_HEATS)
     found = [
         Alarm(str(one["cause"]), is_off(folder, replay.line, one))
-        for replay in diagnosed(folder)
+        for replay in diagnosed(past, folder)
         for one in replay.findings
     ]
     shutil.rmtree(folder)
     return found
 
 
-def part_of_bad_lots(url: str, part: int) -> list[float]:
+def bad_lots_named(past: Past) -> list[float]:
     """A lot with -4 % Mn: heats in which it was tipped until an alarm names it; infinite where none does."""
     scenario = f"simn-lot-low@{LOT_BEGIN}"
-    folder = played(f"lots-{part}", LOT_SEED + part, LOT_LINES // PROCESSES, LOT_HEATS, scenario)
-    collected(folder, url)
+    folder = played(past, "lots", LOT_SEED + past.n, LOT_LINES // len(PAST_SEEDS), LOT_HEATS, scenario)
     readings = pl.read_parquet(folder / "observed.parquet")
     delays = []
-    for replay in diagnosed(folder):
+    for replay in diagnosed(past, folder):
         affected = readings.filter(
             (pl.col("line") == replay.line)
             & (pl.col("weighed_kg_SiMn") > 0)
@@ -172,16 +202,15 @@ def part_of_bad_lots(url: str, part: int) -> list[float]:
     return delays
 
 
-def scenario_named(url: str, scenario: str) -> list[Named]:
+def scenario_named(past: Past, scenario: str) -> list[Named]:
     """For each replay the causes that were named after the scenario began, and after how many heats; lots
     that really are off are named apart.
     """
-    seed = SEED + list(EXPECTED).index(scenario)
+    seed = SEED + len(PAST_SEEDS) * list(EXPECTED).index(scenario) + past.n
     heats, begin = LONG.get(scenario, (HEATS, BEGIN))
-    folder = played(scenario, seed, LINES, heats, f"{scenario}@{begin}")
-    collected(folder, url)
+    folder = played(past, scenario, seed, LINES // len(PAST_SEEDS), heats, f"{scenario}@{begin}")
     named = []
-    for replay in diagnosed(folder):
+    for replay in diagnosed(past, folder):
         told = [(int(one["heat"]) - begin, one["cause"]) for one in replay.facts]
         for one in replay.findings:
             is_other = one["cause"] == "lot" and one["subject"] != BAD_LOT
@@ -198,30 +227,25 @@ def scenario_named(url: str, scenario: str) -> list[Named]:
     return named
 
 
-def played(name: str, seed: int, lines: int, heats: int, scenario: str | None = None) -> Path:
-    """The simulator's bulk heats in a folder of their own."""
-    folder = WORK / name
+def played(past: Past, name: str, seed: int, lines: int, heats: int, scenario: str | None = None) -> Path:
+    """The simulator's bulk heats in a folder of their own, completed ones in its lake."""
+    folder = past.folder / name
     options = ["--scenario", scenario] if scenario else []
     simulator(
         "bulk", "--seed", seed, "--lines", lines, "--heats", lines * heats, *options, "--output", folder
     )
-    return folder
-
-
-def collected(folder: Path, url: str) -> None:
-    """Completed heats of a folder's plants into the folder's lake."""
-    service = ModelService(url)
-    master_data = {station: json.loads((WORK / f"{station}.json").read_text()) for station in STATIONS}
+    service, master_data = ModelService(past.url), past.master_data()
     export = folder / "heats.jsonl"
     with export.open("w") as file:
         file.writelines(f"{event}\n" for event in completed_heats(folder, master_data, service))
     monitoring(folder, "backfill", str(export))
     export.unlink()
+    return folder
 
 
-def diagnosed(folder: Path) -> list[Replay]:
+def diagnosed(past: Past, folder: Path) -> list[Replay]:
     """What monitoring says of each line."""
-    plants = json.loads(monitoring(folder, "diagnose", "--reference", str(REFERENCE)))["plants"]
+    plants = json.loads(monitoring(folder, "diagnose", "--reference", str(past.reference)))["plants"]
     return [
         Replay(int(plant_id.removeprefix("line-")), of["findings"], of["facts"])
         for plant_id, of in plants.items()

@@ -82,9 +82,10 @@ def page(found: Found, verdict: list[rows.Row]) -> str:
 
 Made by `make report ONLY=detection`, from the last `make bench ONLY=detection`; no number in here is written
 by hand. The plant is **simulated** ([`docs/plant`](../plant/README.md)), and nobody is shown a recommendation
-in these heats: crews add what they want. The model is trained by the pipeline on 4,000 past heats of one line
-a station, the reference is made of 4,000 heats of eight lines, and every replay is a line of its own. Seeds
-of this run (plant, healthy heats, bad lots, scenarios): {", ".join(map(str, found.seeds))}.
+in these heats: crews add what they want. {len(found.seeds) - 3} models are trained by the pipeline, each on
+4,000 past heats of one line a station, with a reference of 4,000 heats of eight lines; every replay is a line
+of its own, and each past has as many. Seeds of this run (pasts, healthy heats, bad lots, scenarios):
+{", ".join(map(str, found.seeds))}.
 
 | what | bar | measured | |
 |---|---|---|---|

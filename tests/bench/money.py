@@ -35,24 +35,20 @@ def measure() -> Measured:
     """Play the plant, ask monitoring, do the rule's heats over."""
     for component in detection.COMPONENTS:
         detection.quiet("make", "--no-print-directory", "-C", str(ROOT / component), "venv")
-    for folder in (WORK, detection.WORK):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-    return compared(detection.trained())
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
+    return compared(detection.trained(detection.Past(0, WORK / "past")))
 
 
-def compared(bundle: Path) -> Measured:
+def compared(past: detection.Past) -> Measured:
     """The estimates beside the truth."""
     folder = WORK / "plant"
     detection.simulator(
         "bulk", "--seed", SEED, "--lines", LINES, "--heats", LINES * HEATS, "--output", folder
     )
-    master_data = {
-        station: json.loads((detection.WORK / f"{station}.json").read_text())
-        for station in detection.STATIONS
-    }
+    master_data = past.master_data()
     export = folder / "heats.jsonl"
-    with serving(bundle) as url, export.open("w") as file:
+    with serving(past.bundle) as url, export.open("w") as file:
         events = completed_heats(folder, master_data, ModelService(url), with_advice=True)
         file.writelines(f"{event}\n" for event in events)
     detection.monitoring(folder, "backfill", str(export))

@@ -56,10 +56,9 @@ def measure() -> Measured:
     """Fill a lake, ask for the drift of all its heats, then for each page of its dashboard."""
     for component in detection.COMPONENTS:
         detection.quiet("make", "--no-print-directory", "-C", str(ROOT / component), "venv")
-    for folder in (WORK, detection.WORK):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-    bundle_hash = some_heats(detection.trained())
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
+    bundle_hash = some_heats(detection.trained(detection.Past(0, WORK / "past")))
     detection.quiet(*REPEAT, str(TREATMENTS))
     detection.told(f"{TREATMENTS:,} treatments are in the lake")
     seconds, peak_mb = drift_report(bundle_hash)
@@ -71,17 +70,14 @@ def measure() -> Measured:
     }
 
 
-def some_heats(bundle: Path) -> str:
+def some_heats(past: detection.Past) -> str:
     """The heats that are repeated, in a lake of their own, and the reference of their model: its hash."""
     folder = WORK / "some"
-    with serving(bundle) as url:
+    with serving(past.bundle) as url:
         detection.simulator(
             "bulk", "--seed", SEED, "--lines", LINES, "--heats", LINES * HEATS, "--output", folder
         )
-        master_data = {
-            station: json.loads((detection.WORK / f"{station}.json").read_text())
-            for station in detection.STATIONS
-        }
+        master_data = past.master_data()
         export = folder / "heats.jsonl"
         with export.open("w") as file:
             for event in completed_heats(folder, master_data, ModelService(url), with_advice=True):
