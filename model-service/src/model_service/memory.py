@@ -13,6 +13,7 @@ prior allows gets a wider one. Arrays: series b (elements of one heat, or heats 
 lots k.
 """
 
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -93,12 +94,13 @@ def prior_of(settings: Settings, heats: int) -> Prior:
 
 def effects_by(prior: Prior, residual: Array, added: Array) -> Effects:
     """As `effects`, for who keeps the prior."""
-    missing, sd, wander, unsteady = np.isnan(residual), prior.sd, prior.wander, None
+    known, sd, wander, unsteady = ~np.isnan(residual), prior.sd, prior.wander, None
     if prior.recovers is not None:
         brought = added.sum(axis=2)
         unsteady = prior.recovers[:, :1, 0] * brought**2
         sd, wander = np.sqrt(prior.noise + unsteady), wander + _outer(prior.recovers, brought)
-    known = ~(missing | _absurd(residual, missing, sd))
+    for absurd in _absurd(residual, known, sd):
+        known[absurd] = False
     found = np.where(known, residual, 0.0)
     noise = np.where(known, prior.noise, prior.noise * _NOTHING)
     to_next, lot_variance = prior.to_next, prior.lot_variance
@@ -154,25 +156,23 @@ def _apart(heats: int) -> NDArray[np.intp]:
     return apart
 
 
-def _absurd(residual: Array, missing: NDArray[np.bool_], sd: Array) -> NDArray[np.bool_] | np.bool_:
-    """Heats far from the middle of all, and no neighbour like them (b, n): two that agree may be a jump."""
-    count = residual.shape[1] - missing.sum(axis=1)
-    ordered = np.sort(residual, axis=1)  # nan goes last
-    row, last = np.arange(len(residual)), np.maximum(count - 1, 0)
-    if ((ordered[row, last] - ordered[:, 0] <= _ABSURD * sd.min(axis=1)) & (count > 2)).all():
-        return np.False_  # no two are so far from each other
-    median = (ordered[row, last // 2] + ordered[row, (last + 1) // 2]) / 2
-    middle_of_all = np.where(count > 2, median, 0.0)[:, None]
-    far = np.abs(residual - middle_of_all) > _ABSURD * sd  # nan never is
-    if not far.any():
-        return np.False_
-    alike = np.abs(residual[:, 1:] - residual[:, :-1]) < _ABSURD * sd.max(axis=1, keepdims=True)
-    confirmed = np.zeros_like(far)
-    both = far[:, 1:] & far[:, :-1] & alike
-    confirmed[:, 1:] |= both
-    confirmed[:, :-1] |= both
-    absurd: NDArray[np.bool_] = far & ~confirmed
-    return absurd
+def _absurd(residual: Array, known: NDArray[np.bool_], sd: Array) -> Iterator[tuple[int, int]]:
+    """Places (b, n) of heats far from the middle of all, with no neighbour like them: two that agree may be a
+    jump. `sd` (b, n) or, where all heats have the same, (b, 1)."""
+    ordered, counts = np.sort(residual, axis=1).tolist(), known.sum(axis=1).tolist()  # nan goes last
+    least, most = sd.min(axis=1).tolist(), sd.max(axis=1).tolist()
+    for b, (values, count) in enumerate(zip(ordered, counts, strict=True)):
+        middle = (values[(count - 1) // 2] + values[count // 2]) / 2 if count > 2 else 0.0
+        if count and max(values[count - 1] - middle, middle - values[0]) > _ABSURD * least[b]:
+            far = (np.abs(residual[b] - middle) > _ABSURD * sd[b]).nonzero()[0].tolist()  # nan never is
+            alone = _alone(residual[b].tolist(), far, _ABSURD * most[b])
+            yield from ((b, i) for i in alone)
+
+
+def _alone(series: Sequence[float], far: Sequence[int], apart: float) -> list[int]:
+    """Those of the places `far` whose neighbours are not far too, or not less than `apart` from them."""
+    pairs = {i for i in far if i + 1 in far and abs(series[i] - series[i + 1]) < apart}
+    return [i for i in far if i not in pairs and i - 1 not in pairs]
 
 
 def _of_lots(added: Array, lot_variance: Array) -> Array:
